@@ -1,0 +1,97 @@
+"""The checks of the project: ``nox`` runs them all, ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "typing", "tests", "coverage"]
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_external_run = True
+# A Python that is not here is skipped: not fetched, and no error on CI either.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+EXTRAS = ",".join(PYPROJECT["project"]["optional-dependencies"])
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install(*group("lint"))
+
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    session.install(f".[{EXTRAS}]", *group("typing"))
+
+    session.run("mypy", "reports_async", "tests/typing", "examples")
+    # pyright brings its program and Node.js as wheels; looking for a newer one is not our business.
+    session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+
+
+@nox.session
+@nox.parametrize(
+    ("python", "extras"),
+    [
+        *(nox.param(python, EXTRAS, id=f"{python}-extras") for python in PYTHONS),
+        nox.param(PYTHONS[0], "", id=f"{PYTHONS[0]}-bare"),
+    ],
+)
+def tests(session: nox.Session, extras: str) -> None:
+    # What is tested is what users install: the wheel, not the directory that we stand in.
+    env = {"PYTHONSAFEPATH": "1"}
+    if not extras:
+        # Without extras only what needs none can be shown: the house, the decisions, the sockets.
+        session.install(".", *group("tests"))
+        session.run("pytest", "tests/test_house.py", "tests/sansio", "tests/transports", env=env)
+        return
+
+    session.install(f".[{extras}]", *group("tests"), *group("tests-extras"))
+    pytest = ("pytest", "--numprocesses=2", *session.posargs)
+    if session.python == PYTHONS[0]:
+        for old in ROOT.glob(".coverage.*"):
+            old.unlink()
+    if any(ROOT.glob(".coverage.*")):
+        # No branch depends on the version: measuring one Python says it for all, in half the time.
+        session.run(*pytest, env=env)
+        return
+    data = ROOT / f".coverage.{session.python}"
+    # Absolute, because some tests run the program elsewhere.
+    env["COVERAGE_FILE"] = str(data)
+    session.run("coverage", "run", "-m", *pytest, env=env)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    session.install("coverage>=7.6")
+
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    session.install(f".[{EXTRAS}]", *group("bench"))
+
+    for script in session.posargs or sorted(map(str, Path("benchmarks").glob("bench_*.py"))):
+        session.run("python", script)
+
+
+@nox.session(default=False)
+def pictures(session: nox.Session) -> None:
+    session.install(f".[{EXTRAS}]")
+
+    session.run("python", "docs/pictures.py")
