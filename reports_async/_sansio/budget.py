@@ -1,0 +1,138 @@
+"""
+The call budgets: one token bucket per endpoint, learned from the server's headers.
+
+Published: 20 status, about 20 list and 20 link calls an hour and seller, one refilled every three
+minutes. That is the prior; what ``x-current-token-count``, the replenishment headers, Retry-After
+and a 429 say overrides it, because other programs spend from the same buckets.
+
+Times are seconds of the client's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from attrs import evolve, frozen
+
+CAPACITY: Final = 20
+INTERVAL: Final = 180.0
+
+LEAST: Final = 0.1
+"""The share of the refill that is counted on, however much others take."""
+
+MEMORY: Final = 900.0
+"""Seconds after which one reply counts as much as all before it for what others take."""
+
+FORGETTING: Final = 0.5
+"""What is left of that estimate after a reply that does not tell."""
+
+
+@frozen(kw_only=True)
+class Bucket:
+    """
+    The tokens left for one endpoint, as of a moment.
+
+    `tokens` may have a fraction (the next one is on its way) and may be below zero (the server
+    named a time that is further away than one refill). `told` is True once the server spoke, last
+    at `told_at`. `drain` is what other programs take, in tokens per second: what was missing
+    between two replies. A new bucket is full, whenever it is asked.
+    """
+
+    capacity: int = CAPACITY
+    interval: float = INTERVAL
+    tokens: float = float(CAPACITY)
+    as_of: float = -math.inf
+    told: bool = False
+    drain: float = 0.0
+    told_at: float = -math.inf
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second that are ours: the refill, less what other programs take."""
+        return max(1.0 / self.interval - self.drain, LEAST / self.interval)
+
+    @property
+    def spare(self) -> float:
+        """Tokens that are left alone: where others take some, the last one may be gone already."""
+        return 1.0 if self.drain * self.interval > LEAST else 0.0
+
+    def at(self, now: float) -> Bucket:
+        """Return the bucket as it is at *now*: refilled, up to its capacity."""
+        gained = max(0.0, now - self.as_of) * self.rate
+        tokens = min(float(self.capacity), self.tokens + gained)
+        return evolve(self, tokens=tokens, as_of=max(now, self.as_of))
+
+    def available(self, now: float) -> int:
+        """Return how many calls can be made at *now*."""
+        # A hair of tolerance: 179.9999 of 180 seconds is a token, not one more wait.
+        return max(0, math.floor(self.at(now).tokens - self.spare + 1e-6))
+
+    def full(self, now: float) -> bool:
+        """Tell whether the bucket would lose what comes next."""
+        return self.at(now).tokens >= self.capacity - 1e-6
+
+    def wait(self, now: float, *, calls: int = 1) -> float:
+        """Return the seconds until that many calls can be made; 0.0 if they can be at *now*."""
+        calls = min(calls, self.capacity)
+        if self.available(now) >= calls:
+            return 0.0
+        return (calls + self.spare - self.at(now).tokens) / self.rate
+
+    def spend(self, now: float) -> Bucket:
+        """Return the bucket after a call at *now*."""
+        bucket = self.at(now)
+        return evolve(bucket, tokens=bucket.tokens - 1.0)
+
+    def learn(
+        self, now: float, *, tokens: int | None, next_in: float | None, alone: bool = True
+    ) -> Bucket:
+        """
+        Return the bucket after a reply that told the calls left, the next token, both or neither.
+
+        Args:
+            now: When the reply came.
+            tokens: Calls left.
+            next_in: Seconds until the next token comes.
+            alone: No other call of ours was on its way meanwhile. Replies overtake each other: the
+                count of one that was not alone may be from before the other calls.
+        """
+        bucket = self.at(now)
+        if tokens is None and next_in is None:
+            return bucket
+        ours = max(0, math.floor(bucket.tokens))
+        whole = ours if tokens is None else tokens if alone else min(tokens, ours)
+        part = 0.0 if next_in is None else 1.0 - next_in / self.interval
+        if whole > 0:
+            part = min(max(part, 0.0), 0.999)
+        level = min(whole + min(part, 0.999), float(max(self.capacity, whole)))
+        return evolve(
+            bucket,
+            capacity=max(self.capacity, whole),
+            tokens=level,
+            told=True,
+            told_at=now,
+            drain=self.drain
+            if tokens is None or not alone
+            else bucket.missing(now, level, exact=next_in is not None),
+        )
+
+    def missing(self, now: float, level: float, *, exact: bool) -> float:
+        """Return the drain that explains a level told at *now*, averaged with what was believed."""
+        passed = now - self.told_at
+        if not 0.0 < passed < math.inf:
+            return self.drain
+        gone = self.tokens - level
+        if exact or abs(gone) >= 1.0:
+            taken = max(0.0, self.drain + gone / passed)
+        else:
+            # Perhaps only the fraction that nobody told; others are forgotten by and by.
+            taken = self.drain * FORGETTING
+        # The shorter the time, the more the inexactness of clocks counts in what was missing.
+        trust = passed / (passed + MEMORY)
+        return min((1 - trust) * self.drain + trust * taken, 1.0 / self.interval)
+
+    def refused(self, now: float, *, retry_in: float | None) -> Bucket:
+        """Return the bucket after a 429: empty for *retry_in* seconds, or for one refill."""
+        wait = self.interval if retry_in is None else max(0.0, retry_in)
+        return evolve(self.at(now), tokens=1.0 - wait / self.interval, told=True)

@@ -1,0 +1,59 @@
+"""
+The difference between the server's clock and ours, learned from its replies.
+
+What the server tells as an instant (an opening hour, a replenishment, an expiry) means its clock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from .replies import Hints
+
+
+@frozen(kw_only=True)
+class Skew:
+    """
+    How far the server's clock is ahead of ours: `offset` seconds, negative when behind.
+
+    The truth lies `within` so many seconds of it.
+    """
+
+    offset: float = 0.0
+    within: float = 0.0
+
+    @classmethod
+    def measured(cls, served_at: datetime, *, sent: datetime, received: datetime) -> Skew:
+        """
+        Learn from a ``Date`` header and our times of sending and receiving.
+
+        The header has whole seconds, cut off: half a second is added back.
+        """
+        travel = (received - sent).total_seconds()
+        middle = sent + timedelta(seconds=travel / 2)
+        return cls(offset=(served_at - middle).total_seconds() + 0.5, within=abs(travel) / 2 + 0.5)
+
+    def to_local(self, instant: datetime) -> datetime:
+        """Return our time of an instant that the server told."""
+        return instant - timedelta(seconds=self.offset)
+
+    def to_server(self, instant: datetime) -> datetime:
+        """Return the server's time of an instant of ours."""
+        return instant + timedelta(seconds=self.offset)
+
+
+def next_call_at(hints: Hints, *, now: datetime, skew: Skew) -> datetime | None:
+    """
+    Return when, by our clock, the server says that the next call can be made; None if it is silent.
+
+    Retry-After is about this very call, so it goes before the replenishment of the bucket. Where
+    the clocks leave a doubt, it is the later end: a call that is half a second early is a 429.
+    """
+    if hints.retry_after is not None:
+        return now + timedelta(seconds=hints.retry_after)
+    told = hints.retry_at or hints.next_token_at
+    return None if told is None else skew.to_local(told) + timedelta(seconds=skew.within)

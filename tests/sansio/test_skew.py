@@ -1,0 +1,84 @@
+"""Two clocks that do not agree."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports_async._sansio.hints import Hints
+from reports_async._sansio.skew import Skew, next_call_at
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+OFFSETS = st.floats(min_value=-86_400.0, max_value=86_400.0)
+
+
+def at(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def test_no_skew():
+    """
+    Before anything is learned, the clocks are taken to agree.
+    """
+    assert at(5) == Skew().to_local(at(5)) == Skew().to_server(at(5))
+
+
+@given(OFFSETS, st.floats(min_value=0.0, max_value=30.0), st.floats(min_value=0.0, max_value=1.0))
+def test_measured(offset, travel, share):
+    """
+    The skew is found from a Date header, to within half of the call's time and half a second.
+    """
+    served_at = at(travel * share + offset).replace(microsecond=0)
+    skew = Skew.measured(served_at, sent=NOW, received=at(travel))
+
+    assert travel / 2 + 0.5 == pytest.approx(skew.within)
+    assert abs(skew.offset - offset) <= skew.within + 1e-3
+
+
+@given(OFFSETS, OFFSETS)
+def test_there_and_back(offset, seconds):
+    """
+    What is converted to the server's time and back is what it was.
+    """
+    skew = Skew(offset=offset)
+
+    assert abs(skew.to_local(skew.to_server(at(seconds))) - at(seconds)) <= timedelta(
+        microseconds=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("hints", "expected"),
+    [
+        (Hints(), None),
+        (Hints(retry_after=142.0), at(142)),
+        (Hints(retry_at=at(3600 + 142)), at(142)),
+        (Hints(next_token_at=at(3600 + 142)), at(142)),
+        (Hints(retry_after=10.0, retry_at=at(9000), next_token_at=at(9000)), at(10)),
+        (Hints(retry_at=at(3600 + 20), next_token_at=at(9000)), at(20)),
+        (Hints(retry_after=0.0, next_token_at=at(9000)), at(0)),
+    ],
+    ids=["nothing", "seconds", "date", "replenishment", "all", "date and replenishment", "now"],
+)
+def test_next_call(hints, expected):
+    """
+    Retry-After goes before the replenishment; instants are the server's, seconds are anyone's.
+    """
+    assert expected == next_call_at(hints, now=NOW, skew=Skew(offset=3600.0))
+
+
+@given(OFFSETS, st.floats(min_value=0.0, max_value=30.0), st.floats(min_value=0.0, max_value=1.0))
+def test_next_call_is_not_early(offset, travel, share):
+    """
+    However the clocks differ, a call at the time that was understood is not before the time meant.
+    """
+    served = at(travel * share + offset)
+    skew = Skew.measured(served.replace(microsecond=0), sent=NOW, received=at(travel))
+
+    understood = next_call_at(Hints(next_token_at=served), now=at(travel), skew=skew)
+
+    assert understood + timedelta(seconds=offset) >= served - timedelta(milliseconds=1)
