@@ -1,0 +1,120 @@
+"""
+What the part asks of the disk: locks, flushes, and words for what can go wrong.
+
+All of it blocks.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from ._exceptions import InvalidArgument
+
+if sys.platform == "win32":  # pragma: no cover -- the suite is measured on POSIX
+    import msvcrt
+else:
+    import fcntl
+
+_HELP: Final = {
+    errno.ENOSPC: "The disk is full: free some space",
+    errno.EDQUOT: "The disk quota is used up: free some space",
+    errno.EACCES: "It is not allowed to write there: change the permissions",
+    errno.EPERM: "It is not allowed to write there: change the permissions",
+    errno.EROFS: "The file system is read-only: choose another directory",
+    errno.ENOENT: "The directory, or the unfinished file in it, was removed: make it again",
+    errno.ENOTDIR: "A file stands where the directory should be: choose another path",
+    errno.EEXIST: "A file stands where the directory should be: choose another path",
+    errno.EISDIR: "A directory stands where the file should go: choose another path",
+    errno.ELOOP: "A symbolic link stands where the unfinished file should go: remove it",
+}
+
+
+def told(exc: OSError, *, target: Path) -> str:
+    """Return what a disk error means for *target*, and what to do."""
+    reason = _HELP.get(exc.errno or 0, exc.strerror or type(exc).__name__)
+    return f"{target.name} could not be written in {target.parent}. {reason}."
+
+
+def check_directory(path: Path) -> None:
+    """
+    Make sure that files can be written into a directory; it is made if it does not exist.
+
+    Raises:
+        InvalidArgument: It cannot be made, is not a directory, or is not writable.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Permission bits lie (root, read-only mounts): only writing tells.
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as exc:
+        raise InvalidArgument(
+            f"directory must be a directory that can be written to, or be made, but {path} is not:"
+            f" {exc.strerror}."
+        ) from exc
+
+
+def check_path(path: Path | None) -> None:
+    """
+    Make sure that a file can be made at a path; its directory is made if it does not exist.
+
+    Raises:
+        InvalidArgument: A directory stands there, or its own cannot be used.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise InvalidArgument(f"path must name a file, but {path} is a directory.")
+    try:
+        check_directory(path.parent)
+    except InvalidArgument as exc:
+        raise InvalidArgument(f"path must lie in a directory that can be used. {exc}") from exc
+
+
+def lock(file: BinaryIO) -> bool:
+    """Lock a file until it is closed; False: another has locked it."""
+    try:
+        if sys.platform == "win32":  # pragma: no cover -- the suite is measured on POSIX
+            # Locks are mandatory there: lock a byte that no file has.
+            file.seek(2**62)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def is_at(file: BinaryIO, path: Path) -> bool:
+    """Tell whether an open file is the one that stands there now."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def sync_directory(path: Path) -> None:
+    """Bring what was made, renamed or removed in a directory to the disk."""
+    # Directories cannot be opened on Windows, and some file systems cannot flush them; the file is
+    # whole under its name all the same.
+    with suppress(OSError):
+        directory = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+def boot_id() -> str | None:
+    """Return what changes when the machine starts anew, None where that is not told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return None

@@ -1,0 +1,344 @@
+"""
+One file on its way: asked for, received, resumed, verified, tried again, or given up.
+
+`_sansio.ranges` and `_sansio.patience` decide, `_part` writes; this room awaits and obeys.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from anyio import CapacityLimiter, from_thread, to_thread
+from attrs import define, field
+
+from ._disk import boot_id, told
+from ._exceptions import (
+    BadArchive,
+    DownloadError,
+    LinkExpired,
+    TransportError,
+    TruncatedDownload,
+)
+from ._http import BlockingStream, without_query
+from ._part import Held, Part, Saved
+from ._sansio import notes
+from ._sansio.archive import HEAD
+from ._sansio.links import MAX_HOPS, follow, objection, scrubbed
+from ._sansio.patience import Pace, Patience
+from ._sansio.ranges import (
+    Hop,
+    Received,
+    Resume,
+    Retry,
+    Setback,
+    Take,
+    Trouble,
+    fitting,
+    judge,
+    next_request,
+    resume_after,
+)
+from ._secrets import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ._http import ByteStream
+    from ._models import DownloadLink, Timeouts
+    from ._sansio.ranges import Progress
+    from .abc import Clock, Transport
+
+T = TypeVar("T")
+
+# What a body that came whole turns out to be.
+TROUBLES: Final = {
+    LinkExpired: Trouble.EXPIRED,
+    BadArchive: Trouble.BAD,
+    TruncatedDownload: Trouble.SHORT,
+}
+# As much is kept in memory before a worker thread writes it, and told of as progress.
+BLOCK: Final = 1024 * 1024
+# How long a worker thread goes on by itself, in seconds.
+STEP: Final = 0.1
+# How often we look whether another process is done with the same file, in seconds.
+LOOK_AGAIN: Final = 1.0
+
+
+class _TooSlow(TransportError):
+    """A host that drips."""
+
+
+@define(eq=False, kw_only=True, repr=False)
+class Fetch:
+    """
+    The state of one download. `run` it once, and `close` it whatever came of it.
+
+    Args:
+        slots: How many downloads there may be at once.
+        threads: Those that receive; the application's own work does not wait for them.
+        wall: Seconds of real time.
+    """
+
+    transport: Transport
+    clock: Clock
+    timeouts: Timeouts
+    local_allowed: bool
+    get_link: Callable[[], Awaitable[DownloadLink]]
+    part: Part
+    report_type: str
+    request_id: str
+    tell: Callable[[Progress], None]
+    reuse: bool
+    slots: CapacityLimiter
+    threads: CapacityLimiter
+    wall: Callable[[], float]
+    _patience: Patience = field(factory=Patience, init=False)
+    _resume: Resume | None = field(default=None, init=False)
+    _cause: BaseException | None = field(default=None, init=False)
+
+    async def run(self) -> Saved:
+        """Bring the file to its place and return what is there."""
+        found = await self._claim()
+        return await self._download() if found is None else found
+
+    async def close(self) -> None:
+        """Remove the unfinished file, if there is one; to be called in a shielded scope."""
+        if not self.part.taken:
+            # Published, or never taken; or a thread whose task was cancelled is just taking it.
+            self.part.discard()
+            return
+        try:
+            await to_thread.run_sync(self.part.discard)
+        except BaseException:
+            # Native asyncio cancellation knows no shield.
+            self.part.discard()
+            raise
+
+    async def _claim(self) -> Saved | None:
+        """Return the file if it is there already; None once the part is ours."""
+        while True:
+            try:
+                return await self._on_disk(self._claim_now)
+            except Held:
+                await self.clock.sleep(LOOK_AGAIN)
+
+    def _claim_now(self) -> Saved | None:
+        found = self.part.claim(reuse=self.reuse)
+        if found is None and self.part.size:
+            # A process was killed on its way.
+            self._resume = self._recalled()
+            if self._resume is None:
+                self.part.restart()
+        return found
+
+    def _recalled(self) -> Resume | None:
+        left = self.part.remembered()
+        if left is None:
+            return None
+        return notes.read(
+            left.note,
+            request_id=self.request_id,
+            size=self.part.size,
+            boot=boot_id(),
+            checked=left.checked,
+        )
+
+    async def _download(self) -> Saved:
+        url: str | None = None
+        while True:
+            async with self.slots:
+                if url is None and not self._is_whole():
+                    url = (await self.get_link()).url
+                self._cause = None
+                result = await self._attempt(url)
+            if isinstance(result, Saved):
+                return result
+            # Jitter: many clients whose host fails together do not come back together.
+            step = self._patience.after(result, jitter=random.random())  # noqa: S311 -- no secret
+            if step is None:
+                raise self._error(result.trouble.error, result.reason) from self._cause
+            self.tell(Retry(reason=result.reason))
+            if step.from_zero:
+                self._resume = None
+            if step.fresh_link:
+                url = None
+            if step.delay:
+                await self.clock.sleep(step.delay)
+
+    def _is_whole(self) -> bool:
+        # As a process may leave it that was killed while it unpacked.
+        return self._resume is not None and self._resume.offset == self._resume.total
+
+    async def _attempt(self, url: str | None) -> Saved | Setback:
+        if not self._is_whole():
+            assert url is not None, "asked for first"
+            setback = await self._receive(url)
+            if setback is not None:
+                return setback
+        return await self._publish()
+
+    async def _receive(self, url: str) -> Setback | None:
+        """Ask once, over redirects. None: the whole body is in the part."""
+        resume = fitting(self._resume, url=url)
+        link, came_from = url, None
+        for _ in range(MAX_HOPS + 1):
+            reason = objection(url, local_allowed=self.local_allowed, came_from=came_from)
+            if reason is not None:
+                where = "link" if came_from is None else "redirect"
+                return Setback(
+                    trouble=Trouble.REFUSED, reason=f"The {where} was not followed: {reason}."
+                )
+            answer = await self._ask(url, link=link, resume=resume)
+            if not isinstance(answer, Hop):
+                return answer
+            came_from, url = url, Secret(follow(url, answer.location))
+        return Setback(
+            trouble=Trouble.REFUSED, reason=f"The link led over more than {MAX_HOPS} redirects."
+        )
+
+    async def _ask(self, url: str, *, link: str, resume: Resume | None) -> Hop | Setback | None:
+        timeouts = self.timeouts
+        request = next_request(url, resume=resume)
+        try:
+            async with self.transport.stream(
+                request, timeout=timeouts.call, stall=timeouts.stall
+            ) as stream:
+                failed = stream.status >= HTTPStatus.BAD_REQUEST
+                head = await _head(stream) if failed else b""
+                answer = judge(stream.status, stream.headers, resume=resume, head=head)
+                if isinstance(answer, Take):
+                    return await self._take(stream, answer, link)
+                return answer
+        except TransportError as exc:
+            self._cause = exc
+            return Setback(
+                trouble=Trouble.UNAVAILABLE,
+                reason=f"The file host did not answer: {scrubbed(exc)}",
+            )
+
+    async def _take(self, stream: ByteStream, take: Take, link: str) -> Setback | None:
+        """Write the body that follows to the part. None: it is whole."""
+        self._resume = None
+        if take.offset == 0:
+            await self._on_disk(partial(self._begin, take, without_query(link)))
+        broke = await self._write(stream, take.total)
+        size, total = self.part.size, take.total
+        if size == total or (total is None and broke is None):
+            return None
+        if total is not None and size > total:
+            return Setback(
+                trouble=Trouble.BAD, reason=f"The body is longer than the {total} bytes declared."
+            )
+        self._cause = broke
+        self._resume = resume_after(take, url=link, received=size)
+        of_total = "" if total is None else f" of {total}"
+        dripped = isinstance(broke, _TooSlow)
+        why = ", too slow to wait for the rest" if dripped else ""
+        return Setback(
+            trouble=Trouble.CUT,
+            reason=f"The body broke off after {size}{of_total} bytes{why}.",
+            brought=size > take.offset and not dripped,
+            from_zero=take.offset == 0,
+        )
+
+    def _begin(self, take: Take, address: str) -> None:
+        if self.part.size:
+            self.part.restart()
+        note = notes.written(take, address=address, request_id=self.request_id, boot=boot_id())
+        if note is not None:
+            self.part.remember(note)
+
+    async def _write(self, stream: ByteStream, total: int | None) -> TransportError | None:
+        """Move the body to the disk until it ends; return what broke it off, if anything."""
+        if isinstance(stream, BlockingStream):
+            move = partial(self._pump, stream)
+        else:
+            move = partial(self._carry, stream)
+        pace = Pace(self.timeouts.stall, now=self.wall())
+        size = told = start = self.part.size
+        broke: TransportError | None = None
+        more = True
+        while more and (total is None or size <= total):
+            more = False
+            try:
+                more = await move()
+            except TransportError as exc:
+                broke = exc
+            came, size = self.part.size - size, self.part.size
+            # The first bytes are told at once, the others a mebibyte at a time.
+            if size > told and (not more or told == start or size - told >= BLOCK):
+                self.tell(Received(received=size, total=total))
+                told = size
+            if more and pace.is_lost(came, now=self.wall()):
+                return _TooSlow("Too few bytes came to wait for the others.")
+        return broke
+
+    async def _pump(self, stream: BlockingStream) -> bool:
+        """Let a thread move what comes for a while; False: there is no more."""
+        seconds = STEP if self.part.size else 0.0
+        work = partial(self.part.receive, stream.readinto, seconds=seconds)
+        try:
+            return await self._on_disk(work, abandon=True)
+        except BaseException:
+            # The thread comes back, and writes nothing any more once the part is discarded.
+            stream.cut()
+            raise
+
+    async def _carry(self, stream: ByteStream) -> bool:
+        """Move the next bytes over the event loop; False: there are no more."""
+        blocks: list[bytes] = []
+        held, most = 0, BLOCK if self.part.size else 1
+        until = self.wall() + STEP
+        more = True
+        try:
+            while more and held < most and self.wall() < until:
+                block = await stream.read()
+                blocks.append(block)
+                held += len(block)
+                more = bool(block)
+        except TransportError:
+            await self._on_disk(partial(self.part.append, blocks))
+            raise
+        await self._on_disk(partial(self.part.append, blocks))
+        return more
+
+    async def _publish(self) -> Saved | Setback:
+        publish = partial(self.part.publish, check=from_thread.check_cancelled)
+        try:
+            return await self._on_disk(publish)
+        except (LinkExpired, BadArchive, TruncatedDownload) as exc:
+            self._cause = exc.__cause__
+            return Setback(trouble=TROUBLES[type(exc)], reason=str(exc))
+
+    async def _on_disk(self, work: Callable[[], T], *, abandon: bool = False) -> T:
+        """Do blocking work in a thread; it is over when this returns, unless asyncio cancels."""
+        limiter = self.threads if abandon else None
+        try:
+            return await to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
+        except OSError as exc:
+            raise self._error(DownloadError, told(exc, target=self.part.target)) from exc
+
+    def _error(self, error: type[DownloadError], reason: str) -> DownloadError:
+        return error(
+            f"{reason} The {self.report_type or 'unnamed'} report of request {self.request_id} was"
+            " not saved; resume the request by its id.",
+            report_type=self.report_type or None,
+            request_id=self.request_id,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Fetch {self.report_type} {self.request_id} into {self.part!r}>"
+
+
+async def _head(stream: ByteStream) -> bytes:
+    """Return the beginning of an error's body: it may say that the link has expired."""
+    head = b""
+    # Where it breaks off, the status alone must do.
+    with suppress(TransportError):
+        while len(head) < HEAD and (block := await stream.read()):
+            head += block
+    return head[:HEAD]
