@@ -1,0 +1,393 @@
+"""
+`ReportsClient`: wires the rooms below for one account and owns their lifetime.
+
+It checks arguments before a byte is sent; everything else happens further down.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import anyio
+
+from ._api import Api
+from ._clock import SystemClock
+from ._disk import check_directory, check_path
+from ._download import Downloader, Downloads
+from ._exceptions import InvalidArgument, WebhookError
+from ._job import ReportJob
+from ._ledger import Ledger
+from ._many import each
+from ._models import ReportSpec, Timeouts, as_path
+from ._observed import Observed
+from ._opened import Opened
+from ._plain import PlainCalls
+from ._poller import Poller
+from ._quota import Gate
+from ._sansio import endpoints, markets
+from ._sansio.backoff import PollSchedule
+from ._sansio.events import notified_request
+from ._sansio.generation import History
+from ._statistics import Tally
+from ._submit import Submitter, Wish
+from ._tasks import AsyncioTasks, Tasks, TrioTasks, on_asyncio
+from ._validation import word
+from ._workshop import Workshop
+from .stores import MemoryStore
+from .transports import AiohttpTransport
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from datetime import timedelta
+    from types import TracebackType
+
+    from ._credentials import Credentials
+    from ._filters import Filters
+    from ._models import JobRecord, OnLimit, Report
+    from .abc import Clock, Store, Transport
+
+SERVICE_NAME = "Walmart Marketplace"
+
+
+class ReportsClient(Observed, Opened, PlainCalls):
+    """
+    Fetch On-request reports of one seller (or supplier) account.
+
+    ::
+
+        async with ReportsClient(Credentials("id", "secret"), market="mx") as client:
+            report = await client.fetch_report("ITEM_MX")
+
+    On asyncio it may be opened in one task and closed in another, or used without ``async with``
+    and closed by `aclose`. On trio it belongs to the task that opens it.
+
+    Args:
+        credentials: The key pair of the account.
+        market: us, mx, ca, cl (the marketplaces), global-us, global-ca, global-mx, global-cl, or
+            suppliers. ``ca`` means the global API: the legacy Canadian one is being retired.
+        directory: Where files go. Made when the first one comes; checked at once.
+        channel_type: Sent as ``WM_CONSUMER.CHANNEL.TYPE`` where given; some accounts need it.
+        service_name: Sent as ``WM_SVC.NAME``.
+        base_url: Another host for the API: a sandbox, a proxy, the simulator. https, or loopback.
+        store: Where requests and the hourly quota are remembered; `MemoryStore` forgets them with
+            the process. Closed with the client.
+        transport: How bytes travel; `AiohttpTransport` unless given. Closed with the client.
+        schedule: The pace of looking.
+        timeouts: The limit of each wait.
+        downloads: How files are brought to the disk.
+        clock: Time; for tests.
+
+    Raises:
+        InvalidArgument: An argument breaks a rule, e.g. *directory* cannot be written.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        market: str = "us",
+        directory: str | os.PathLike[str] = ".",
+        channel_type: str | None = None,
+        service_name: str = SERVICE_NAME,
+        base_url: str | None = None,
+        store: Store | None = None,
+        transport: Transport | None = None,
+        schedule: PollSchedule = PollSchedule(),  # noqa: B008 -- a frozen value
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 -- a frozen value
+        downloads: Downloads = Downloads(),  # noqa: B008 -- a frozen value
+        clock: Clock | None = None,
+    ) -> None:
+        place = markets.market(market)
+        self._site = endpoints.Site(
+            base_url=markets.checked_base_url(place.base_url if base_url is None else base_url),
+            headers=place.headers,
+            service_name=service_name,
+            channel_type=channel_type,
+        )
+        self._market = place.name
+        self._directory = Path(directory)
+        check_directory(self._directory)
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._transport: Transport = AiohttpTransport() if transport is None else transport
+        self._schedule = schedule
+        self._timeouts = timeouts
+        self._account = markets.account(credentials.client_id, self._site.base_url)
+        self._api = Api(
+            self._site,
+            credentials,
+            transport=self._transport,
+            clock=self._clock,
+            call_timeout=timeouts.call,
+        )
+        self._store = Ledger(MemoryStore() if store is None else store, clock=self._clock)
+        self._history = History(schedule.window)
+        self._gate = Gate(
+            self._store, account=self._account, clock=self._clock, history=self._history
+        )
+        self._jobs: dict[ReportJob, None] = {}
+        self._forgets = self._forget  # one bound method, not one per job
+        self._tally = Tally()
+        self._api.hub.listen(self._tally.note)
+        self._downloader = Downloader(
+            transport=self._transport,
+            clock=self._clock,
+            timeouts=timeouts,
+            api_base_url=self._site.base_url,
+            options=downloads,
+        )
+        self._tasks: Tasks | None = None
+        self._workshop: Workshop | None = None
+        self._closed = False
+
+    # -- lifetime ---------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        if not on_asyncio():
+            if self._tasks is not None:
+                raise RuntimeError("This ReportsClient is open already.")
+            self._equip(await TrioTasks.open())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """
+        Stop all waiting and let go of every connection; the requests go on at the server.
+
+        Awaiting a job that was not done raises `JobCancelled`. Closing twice is no error.
+        """
+        self._closed = True
+        for job in list(self._jobs):
+            job.cancel(reason="its client was closed")
+        try:
+            if self._tasks is not None:
+                tasks, self._tasks = self._tasks, None
+                await tasks.aclose()
+        finally:
+            with anyio.CancelScope(shield=True):
+                try:
+                    await self._transport.aclose()
+                finally:
+                    await self._store.aclose()
+
+    def _open(self) -> Workshop:
+        self._check_open()
+        if self._workshop is None:
+            if not on_asyncio():
+                raise RuntimeError(
+                    "Use the client inside a running event loop; on trio, open it first: "
+                    "'async with ReportsClient(...) as client:'."
+                )
+            self._equip(AsyncioTasks())
+        assert self._workshop is not None
+        return self._workshop
+
+    def _equip(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+        self._store.start = tasks.start
+        self._workshop = Workshop(
+            api=self._api,
+            gate=self._gate,
+            submitter=Submitter(self._api, self._gate, clock=self._clock, timeouts=self._timeouts),
+            poller=Poller(
+                self._api,
+                clock=self._clock,
+                tasks=tasks,
+                schedule=self._schedule,
+                history=self._history,
+            ),
+            downloader=self._downloader,
+            clock=self._clock,
+            tasks=tasks,
+            timeouts=self._timeouts,
+            directory=self._directory,
+        )
+
+    # -- reports ----------------------------------------------------------------------------------
+
+    async def fetch_report(
+        self,
+        report_type: str,
+        *,
+        version: str | None = None,
+        filters: Filters | None = None,
+        max_age: float | timedelta | None = None,
+        on_limit: OnLimit = "wait",
+        fresh: bool = False,
+        path: str | os.PathLike[str] | None = None,
+    ) -> Report:
+        """
+        Request a report, wait for it, download, check and unpack it.
+
+        Cancelling this stops the waiting, never the request: ask again, or resume it by its id.
+
+        Args:
+            report_type: The API's name of the type, e.g. ``ITEM_MX``; an unknown one is sent as is.
+            version: e.g. ``v1``; None is the newest that is known for the type.
+            filters: What the report shall contain; None for everything.
+            max_age: Take an identical report that is not older (seconds) instead of a new one.
+            on_limit: While the hour of the type is taken: ``"wait"``, ``"raise"``, or ``"reuse"``
+                the request that took it, if it is the same.
+            fresh: Do not join an identical request that is in flight.
+            path: The file to write; None names it in the client's directory.
+
+        Raises:
+            InvalidArgument: Before anything is sent.
+            RequestLimitExceeded, ReportFailed, ReportTimedOut, ReportExpired, APIError,
+            TransportError, DownloadError: With the request id where there is one.
+        """
+        job = self.request_report(
+            report_type,
+            version=version,
+            filters=filters,
+            max_age=max_age,
+            on_limit=on_limit,
+            fresh=fresh,
+            path=path,
+        )
+        try:
+            return await job
+        finally:
+            await job.leave()
+
+    def request_report(
+        self,
+        report_type: str,
+        *,
+        version: str | None = None,
+        filters: Filters | None = None,
+        max_age: float | timedelta | None = None,
+        on_limit: OnLimit = "wait",
+        fresh: bool = False,
+        path: str | os.PathLike[str] | None = None,
+    ) -> ReportJob:
+        """
+        Start what `fetch_report` does, in the background, and return its handle at once.
+
+        Takes the arguments of `fetch_report`; each call returns a handle of its own.
+        """
+        spec = ReportSpec(
+            report_type,
+            version=version,
+            filters=filters,
+            max_age=cast("float | None", max_age),
+            on_limit=on_limit,
+            fresh=fresh,
+            path=as_path(path),
+        )
+        check_path(spec.path)
+        return self._start(spec)
+
+    def fetch_reports(self, specs: Iterable[str | ReportSpec]) -> AsyncIterator[Report]:
+        """
+        Fetch many reports at once; yield each as it is finished.
+
+        A failing one hides or cancels no other: after the last, the failures are raised together.
+        Leaving the iteration early stops the waiting, not the requests.
+
+        Args:
+            specs: Type names or `ReportSpec` values.
+
+        Raises:
+            InvalidArgument: At once, before anything is sent.
+            ExceptionGroup: After the last report, of the errors of those that failed.
+        """
+        self._open()
+        if isinstance(specs, str):
+            # A string is iterable, but never meant as a list of letters.
+            raise InvalidArgument(f"specs must be a list of report types, not {specs!r}.")
+        checked = [spec if isinstance(spec, ReportSpec) else ReportSpec(spec) for spec in specs]
+        for spec in checked:
+            check_path(spec.path)
+        return each(checked, start=self._start)
+
+    def resume_report(
+        self, request_id: str, *, path: str | os.PathLike[str] | None = None
+    ) -> ReportJob:
+        """
+        Go on with a request made earlier, by anyone, up to 30 days ago; start at once.
+
+        Costs no quota. A file that is there already for this id is not fetched again.
+
+        Args:
+            request_id: The id that the API gave.
+            path: The file to write; None names it in the client's directory.
+        """
+        rooms = self._open()
+        word(request_id, name="request_id")
+        target = as_path(path)
+        check_path(target)
+        job = ReportJob(
+            rooms,
+            report_type="",
+            wish=None,
+            request_id=request_id,
+            path=target,
+            forget=self._forgets,
+        )
+        self._jobs[job] = None
+        return job
+
+    async def jobs(self) -> list[JobRecord]:
+        """Return what the store remembers of this account's requests, newest first."""
+        return list(await self._gate.records())
+
+    def notify(self, event: Mapping[str, Any]) -> None:
+        """
+        Take the parsed body of a REPORT_STATUS webhook: look at its request now.
+
+        It proves nothing: the server is asked. Requests that nobody waits for are ignored.
+
+        Raises:
+            WebhookError: *event* is not a mapping.
+        """
+        if not hasattr(event, "get"):
+            raise WebhookError(f"A webhook body is a JSON object, not {type(event).__name__}.")
+        request_id = notified_request(event)
+        if request_id is not None and self._workshop is not None:
+            self._workshop.poller.hurry(request_id)
+
+    def _start(
+        self, spec: ReportSpec, *, then: Callable[[ReportJob], None] | None = None
+    ) -> ReportJob:
+        rooms = self._open()
+        version = spec.version or markets.newest_version(spec.report_type)
+        wish = Wish(
+            report_type=spec.report_type,
+            version=version,
+            filters=endpoints.create_body(spec.filters),
+            max_age=spec.max_age,
+            on_limit=spec.on_limit,
+            fresh=spec.fresh,
+            owner=token_hex(8),
+        )
+
+        job = ReportJob(
+            rooms,
+            report_type=spec.report_type,
+            wish=wish,
+            path=spec.path,
+            forget=self._forgets if then is None else partial(self._forget, then=then),
+        )
+        self._jobs[job] = None
+        return job
+
+    def _forget(self, job: ReportJob, *, then: Callable[[ReportJob], None] | None = None) -> None:
+        self._jobs.pop(job, None)
+        if then is not None:
+            then(job)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{len(self._jobs)} jobs"
+        return f"<ReportsClient market {self._market}, {state}>"

@@ -1,0 +1,334 @@
+"""
+One poller for all waiting jobs of an account: records in a table, not a loop each.
+
+`_sansio.plan` decides which look to make and when; this room only obeys, tells each watch what was
+seen, and learns from it how long reports take. It never downloads and never writes records.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from copy import copy
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from ._exceptions import (
+    APIError,
+    AuthenticationError,
+    InvalidRequest,
+    RateLimited,
+    ReportsError,
+    RequestNotFound,
+    ServerError,
+    TransportError,
+)
+from ._models import RequestStatus
+from ._sansio import plan
+from ._sansio.endpoints import Endpoint, ListQuery
+from ._sansio.telemetry import Planned
+from ._watches import Watch, Watches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from ._api import Api
+    from ._models import ReportRequest
+    from ._sansio.backoff import PollSchedule
+    from ._sansio.generation import History
+    from ._tasks import Tasks
+    from .abc import Clock
+
+logger = logging.getLogger("reports_async")
+
+SLACK: Final = timedelta(minutes=2)
+"""How much earlier than our oldest request a narrowed list begins."""
+
+PAGE: Final = 100
+"""Entries to ask of a list at once; the server may give fewer, its answer is believed."""
+
+LAG: Final = 300.0
+"""Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
+
+ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
+
+PATIENCE: Final = 3
+"""Looks that may be refused for their token, one after the other, before the jobs are told."""
+
+
+class Poller:
+    """Looks at all watched requests, under one budget, until nobody watches."""
+
+    def __init__(
+        self, api: Api, *, clock: Clock, tasks: Tasks, schedule: PollSchedule, history: History
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._tasks = tasks
+        self._schedule = schedule
+        self._history = history
+        self._watches = Watches(clock=clock, history=history)
+        self._running = False
+        self._looking = False
+        self._jitter = 0.0
+        self._looked: Endpoint | None = None
+        self._nap: anyio.CancelScope | None = None
+        # The seed lists without a type; Walmart's own specification does not. Found out once.
+        self._strict = False
+        self._unlistable: set[str] = set()
+        self._refusals = 0
+        self._page = PAGE
+        self._ready: dict[str, datetime] = {}
+        # Whether webhooks come true; found out again by each end of a request.
+        self._trusted = False
+
+    def watch(self, watch: Watch) -> None:
+        """Start to look after a request."""
+        self._watches.add(watch)
+        if self._running:
+            self._wake()
+        else:
+            self._running = True
+            self._tasks.start(self._run)
+
+    def unwatch(self, watch: Watch) -> None:
+        """Stop to look after it; one that is not watched is no error."""
+        if watch in self._watches:
+            self._watches.remove(watch)
+            self._wake()
+
+    def hurry(self, request_id: str) -> None:
+        """Look at a request at once, if it is watched: something says that it moved."""
+        for watch in self._watches.of(request_id):
+            watch.look_now = watch.notified = True
+            # A look that is under way may have been answered before whatever moved.
+            watch.hurried = self._looking
+        self._wake()
+
+    async def _run(self) -> None:
+        try:
+            while self._watches:
+                self._end_overdue()
+                await self._sleep(self._proceed())
+        finally:
+            self._running = False
+
+    def _end_overdue(self) -> None:
+        now = self._clock.monotonic()
+        while (watch := self._watches.overdue(now)) is not None:
+            watch.tell(None)
+
+    def _proceed(self) -> float | None:
+        """Start the look that is due, if any; return the seconds until the next plan."""
+        if self._looking or not self._watches:
+            return None
+        made = self._plan()
+        self._announce(made)
+        if (look := made.look) is None:
+            return made.wait
+        self._looking = True
+        self._tasks.start(lambda: self._make(look))
+        return None
+
+    def _announce(self, made: plan.Plan) -> None:
+        if made.look is not None and self._looked is None:
+            return  # as it was told: this is "next"
+        look, self._looked = self._looked, None
+        budget = self._api.budgets[look or Endpoint.LIST]
+        planned = Planned(
+            at=self._clock.now(),
+            look=look,
+            waiting=len(self._watches),
+            tokens=budget.available(self._clock.monotonic()),
+            next_in=made.wait,
+        )
+        logger.debug("%s", planned)
+        self._api.hub.tell(None, planned)
+
+    def _plan(self) -> plan.Plan:
+        waiting = self._watches.waiting(unlistable=self._unlistable)
+        means = plan.Means(
+            now=self._clock.monotonic(),
+            budgets=self._api.budgets,
+            schedule=self._schedule,
+            strict=self._strict,
+            pages=plan.narrow(waiting=len(waiting), ready=len(self._ready), page=self._page)[1],
+            trusted=self._trusted,
+            jitter=self._jitter,
+        )
+        return plan.plan(waiting, means)
+
+    async def _sleep(self, seconds: float | None) -> None:
+        if (end := self._watches.next_end()) is not None:
+            left = max(0.0, end - self._clock.monotonic())
+            seconds = left if seconds is None else min(left, seconds)
+        with anyio.CancelScope() as self._nap:
+            if seconds is not None:
+                await self._clock.sleep(max(0.0, seconds))
+            elif self._watches:
+                await anyio.sleep_forever()
+        self._nap = None
+
+    def _wake(self) -> None:
+        if self._nap is not None:
+            self._nap.cancel()
+
+    async def _make(self, look: plan.Look) -> None:
+        try:
+            await self._look(look)
+        except (TransportError, ServerError, RateLimited) as exc:
+            # The wait goes on; the budget has learned from a 429, the plan takes care of the rest.
+            logger.info("%r failed, the wait goes on: %s", look, exc)
+        except AuthenticationError as exc:
+            self._refused(look, exc)
+        except APIError as exc:
+            self._rejected(look, exc)
+        except Exception as exc:
+            # A defect, here or in a transport: a job that waits for ever would hide it.
+            logger.exception("%r broke", look)
+            self._lose(self._watches, exc)
+        finally:
+            self._looking = False
+            # Drawn once for each look: a plan made anew must not come to another end.
+            self._jitter = random.uniform(-1.0, 1.0)  # noqa: S311 -- spread, not secrecy
+            self._looked = look.endpoint
+            self._wake()
+
+    async def _look(self, look: plan.Look) -> None:
+        covered, now = self._covered(look), self._clock.monotonic()
+        prompted = any(watch.notified for watch in covered)
+        for watch in covered:
+            watch.excused = prompted or watch.tried_at is None
+            watch.announced, watch.notified = watch.notified, False
+            watch.hurried = watch.look_now = False
+            watch.tried_at = now
+        if look.endpoint is Endpoint.STATUS:
+            assert look.request_id is not None
+            self._saw([await self._api.status(look.request_id, tries=1)])
+        else:
+            await self._list(look.report_type)
+        self._refusals = 0
+
+    async def _list(self, report_type: str | None) -> None:
+        """Read pages until every waiting request was seen, the list ends, or the tokens do."""
+        watches = self._watches.of_type(report_type)
+        missing = {watch.request_id for watch in watches}
+        query, most = self._query(report_type, watches)
+        cursor: str | None = None
+        cursors: set[str | None] = set()
+        while cursor not in cursors:
+            cursors.add(cursor)
+            page = await self._api.page(query, cursor=cursor, tries=1)
+            self._page = page.limit or self._page
+            self._saw(page.requests)
+            missing -= {request.request_id for request in page.requests}
+            cursor = page.next_cursor
+            if not missing or not page.requests or cursor is None:
+                break
+            affordable = self._api.budgets[Endpoint.LIST].available(self._clock.monotonic())
+            if not affordable or len(cursors) > most:
+                break
+        for watch in watches:
+            if watch.request_id in missing and watch in self._watches:
+                self._absent(watch, query.status)
+
+    def _query(self, report_type: str | None, watches: Sequence[Watch]) -> tuple[ListQuery, int]:
+        """Return what to ask of the list, and the pages to read at most."""
+        oldest = min(watch.submitted_at for watch in watches)
+        self._ready = {request_id: at for request_id, at in self._ready.items() if at >= oldest}
+        count = len({watch.request_id for watch in watches})
+        status, pages = plan.narrow(waiting=count, ready=len(self._ready), page=self._page)
+        if report_type is not None or status is None:
+            return ListQuery(report_type=report_type, limit=PAGE), max(pages, 2)
+        skew = self._api.skew
+        query = ListQuery(
+            status=status,
+            submitted_after=skew.to_server(oldest - SLACK),
+            submitted_before=skew.to_server(self._clock.now()),
+            limit=PAGE,
+        )
+        return query, pages + 1
+
+    def _absent(self, watch: Watch, asked: RequestStatus | None) -> None:
+        """Note that a list did not show a request."""
+        if asked is None:
+            watch.unseen += 1
+        elif asked is RequestStatus.INPROGRESS and watch.started:
+            # It was in progress and is no more: its status says what it is now.
+            watch.unseen = plan.UNSEEN_LIMIT
+            watch.look_now = True
+
+    def _saw(self, requests: Iterable[ReportRequest]) -> None:
+        now = self._clock.monotonic()
+        for request in requests:
+            if request.report_type and request.submitted_at and request.generated_at:
+                took = (request.generated_at - request.submitted_at).total_seconds()
+                self._history.learn(request.report_type, request.request_id, took)
+            for watch in self._watches.of(request.request_id):
+                watch.unseen = 0
+                watch.seen_at = now
+                watch.started = request.status is RequestStatus.INPROGRESS
+                if request.status is RequestStatus.READY:
+                    self._ready[request.request_id] = watch.submitted_at
+                watch.look_now = watch.hurried
+                watch.hurried = False
+                if request.status in ENDS:
+                    self._weigh(watch)
+                watch.tell(request)
+
+    def _weigh(self, watch: Watch) -> None:
+        """Learn from the end of a request whether webhooks tell of such."""
+        if watch.announced or watch.notified:
+            self._trusted = True
+        elif not watch.excused:
+            # A look for safety found what no webhook told. A first look says nothing: the webhook
+            # may have come before it. Nor does one for another request: it may be on its way.
+            self._trusted = False
+
+    def _covered(self, look: plan.Look) -> Sequence[Watch]:
+        if look.request_id is not None:
+            return self._watches.of(look.request_id)
+        return self._watches.of_type(look.report_type)
+
+    def _refused(self, look: plan.Look, error: AuthenticationError) -> None:
+        """Go on through a storm of 401s, which may pass; credentials that stay refused do not."""
+        self._refusals += 1
+        if self._refusals < PATIENCE:
+            logger.warning("%r was refused, the wait goes on: %s", look, error)
+            return
+        self._lose(self._watches, error)
+
+    def _rejected(self, look: plan.Look, error: APIError) -> None:
+        if look.endpoint is Endpoint.LIST and isinstance(error, InvalidRequest):
+            if look.report_type is None:
+                logger.debug("the list wants a type, as it says: %s", error)
+                self._strict = True
+                return
+            # Not even so: status calls are left for this type, while their budget lasts.
+            self._unlistable.add(look.report_type)
+            return
+        now = self._clock.now()
+        watches = () if look.request_id is None else self._watches.of(look.request_id)
+        young = [watch for watch in watches if (now - watch.submitted_at).total_seconds() < LAG]
+        if isinstance(error, RequestNotFound) and young:
+            # A request may be unknown for minutes after its create: lists and status lag.
+            return
+        self._lose(watches, error)
+
+    def _lose(self, watches: Iterable[Watch], error: Exception) -> None:
+        for watch in watches:
+            self._watches.remove(watch)
+            # Copies, because each job writes its own request id into its error.
+            own = error
+            if isinstance(error, ReportsError):
+                own = copy(error)
+                own.__cause__ = error.__cause__
+            watch.tell(own)
+
+    def __repr__(self) -> str:
+        if not self._watches:
+            return "<Poller 0 waiting, nothing to do>"
+        return f"<Poller {len(self._watches)} waiting, next in {self._plan().wait:.0f} s>"

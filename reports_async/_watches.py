@@ -1,0 +1,156 @@
+"""
+What the poller watches: records in a table, found by request id, and by deadline in a heap.
+
+No record has a task, a timer or a dictionary of its own, and no walk over all of them is needed to
+know which deadline is next. When to look is decided by `_sansio.plan`.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
+
+from ._sansio import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from ._models import ReportRequest
+    from ._sansio.generation import History
+    from .abc import Clock
+
+SLACK: Final = 16
+"""Left watches that may lie in the heap of deadlines before it is tidied up."""
+
+
+@define(eq=False, kw_only=True)
+class Watch:
+    """
+    One handle's interest in one request.
+
+    Args:
+        request_id, report_type: What is waited for.
+        submitted_at: Its submission by our clock: the plan goes by its age.
+        deadline: When it is over (monotonic seconds), None for never.
+        tell: Called with what each look saw, READY and ERROR included, which ends nothing by
+            itself; once with None when the deadline has passed; or once with an error that no
+            further look can mend.
+        look_now: Look at once, whatever the plan.
+    """
+
+    request_id: str
+    report_type: str
+    submitted_at: datetime
+    deadline: float | None
+    tell: Callable[[ReportRequest | Exception | None], None]
+    look_now: bool = False
+    seen_at: float | None = field(default=None, init=False)  # monotonic; not ready then
+    tried_at: float | None = field(default=None, init=False)
+    hurried: bool = field(default=False, init=False)
+    started: bool = field(default=False, init=False)  # INPROGRESS at the last look
+    notified: bool = field(default=False, init=False)  # the next look is made for a webhook
+    announced: bool = field(default=False, init=False)  # the last one was
+    excused: bool = field(default=True, init=False)  # what it saw may have been told otherwise
+    unseen: int = field(default=0, init=False)
+
+    def __lt__(self, other: Watch) -> bool:
+        """Order the heap: the earlier deadline first."""
+        assert self.deadline is not None
+        assert other.deadline is not None
+        return self.deadline < other.deadline
+
+
+class Watches:
+    """The watches of one account."""
+
+    def __init__(self, *, clock: Clock, history: History) -> None:
+        self._clock = clock
+        self._history = history
+        # Several handles may wait for one request; a tuple of one is the smallest list there is.
+        self._by_id: dict[str, tuple[Watch, ...]] = {}
+        self._count = 0
+        self._ends: list[Watch] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Watch]:
+        return (watch for watches in list(self._by_id.values()) for watch in watches)
+
+    def __contains__(self, watch: Watch) -> bool:
+        return watch in self._by_id.get(watch.request_id, ())
+
+    def add(self, watch: Watch) -> None:
+        """Begin to watch."""
+        self._by_id[watch.request_id] = (*self.of(watch.request_id), watch)
+        self._count += 1
+        if watch.deadline is not None:
+            heappush(self._ends, watch)
+
+    def remove(self, watch: Watch) -> None:
+        """End to watch; one that is not watched is no error."""
+        if watch not in self:
+            return
+        left = tuple(other for other in self.of(watch.request_id) if other is not watch)
+        if left:
+            self._by_id[watch.request_id] = left
+        else:
+            del self._by_id[watch.request_id]
+        self._count -= 1
+        if len(self._ends) > 2 * self._count + SLACK:
+            # What has left would keep its job in memory until its deadline.
+            self._ends = [other for other in self._ends if other in self]
+            heapify(self._ends)
+
+    def of(self, request_id: str) -> tuple[Watch, ...]:
+        """Return who watches a request."""
+        return self._by_id.get(request_id, ())
+
+    def of_type(self, report_type: str | None) -> list[Watch]:
+        """Return who is seen by a list of that type; None is the list of all."""
+        return [watch for watch in self if report_type in (None, watch.report_type)]
+
+    def overdue(self, now: float) -> Watch | None:
+        """Remove and return a watch whose deadline has passed, if there is one."""
+        end = self.next_end()
+        if end is None or end > now:
+            return None
+        watch = heappop(self._ends)
+        self.remove(watch)
+        return watch
+
+    def next_end(self) -> float | None:
+        """Return the next deadline."""
+        while self._ends and self._ends[0] not in self:
+            heappop(self._ends)
+        return self._ends[0].deadline if self._ends else None
+
+    def waiting(self, *, unlistable: set[str]) -> list[plan.Waiting]:
+        """Return what is waited for, each request once; *unlistable* types no list shows."""
+        standing: list[plan.Waiting] = []
+        for watches in self._by_id.values():
+            candidates = (watches[-1], *watches)
+            urgent = next((watch for watch in candidates if watch.look_now), watches[-1])
+            standing.append(self._standing(urgent, unlistable))
+        return standing
+
+    def _standing(self, watch: Watch, unlistable: set[str]) -> plan.Waiting:
+        now = self._clock.monotonic()
+        # A wall clock that was set back must not make a request younger than its last look.
+        age = max(0.0, (self._clock.now() - watch.submitted_at).total_seconds())
+        return plan.Waiting(
+            request_id=watch.request_id,
+            report_type=watch.report_type,
+            age=age,
+            generation=self._history.of(watch.report_type),
+            seen=0.0 if watch.seen_at is None else max(0.0, age - (now - watch.seen_at)),
+            tried=0.0 if watch.tried_at is None else max(0.0, age - (now - watch.tried_at)),
+            urgent=watch.look_now,
+            unseen=plan.UNSEEN_LIMIT if watch.report_type in unlistable else watch.unseen,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Watches {self._count} of {len(self._by_id)} requests>"

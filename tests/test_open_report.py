@@ -1,0 +1,113 @@
+"""A report as a stream of bytes, for those who pass it on."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+
+import pytest
+
+from reports_async import BadArchive, Downloads, InvalidArgument, ReportFailed
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def ready(anyio_backend, simulator, clock):
+    return simulator.add_request("ITEM_MX", clock.now(), status="READY")
+
+
+def content(simulator, request_id):
+    return b"".join(simulator.csv(request_id))
+
+
+async def test_open_report(new_client, simulator, ready, tmp_path):
+    """The stream is the CSV, checked before its first byte, and leaves nothing behind."""
+    expected = content(simulator, ready)
+    async with new_client(directory=tmp_path) as client:
+        async with client.open_report(ready, sha256=True) as stream:
+            assert f"<ReportStream of {len(expected)} bytes>" == repr(stream)
+            assert (len(expected), hashlib.sha256(expected).hexdigest()) == (
+                stream.size,
+                stream.sha256,
+            )
+            assert expected[:3] == await stream.read(3)
+            assert expected[3:] == b"".join([block async for block in stream])
+            assert b"" == await stream.read()
+        assert [] == list(tmp_path.iterdir())
+
+
+async def test_open_archive(new_client, simulator, ready, tmp_path):
+    """The archive can be passed on as it came."""
+    async with (
+        new_client(directory=tmp_path) as client,
+        client.open_report(ready, unpack=False) as stream,
+    ):
+        assert b"PK" == await stream.read(2)
+
+
+async def test_left_early(new_client, ready, tmp_path):
+    """A reader that leaves early, or fails, leaves nothing behind."""
+    async with new_client(directory=tmp_path) as client:
+        with pytest.raises(ZeroDivisionError):
+            async with client.open_report(ready):
+                raise ZeroDivisionError
+        assert [] == list(tmp_path.iterdir())
+
+
+async def test_bad_report(new_client, simulator, ready, tmp_path):
+    """A damaged file is an error before anything was passed on."""
+    simulator.fail("file", "corrupt", "corrupt", "corrupt")
+    async with new_client(directory=tmp_path) as client:
+        with pytest.raises(BadArchive, match="unnamed report of request") as excinfo:
+            async with client.open_report(ready):
+                pytest.fail("it was opened")
+        assert (None, ready) == (excinfo.value.report_type, excinfo.value.request_id)
+        assert [] == list(tmp_path.iterdir())
+
+
+async def test_failed_report(new_client, simulator, clock, tmp_path):
+    """A request that failed has no file."""
+    failed = simulator.add_request("ITEM_MX", clock.now(), status="ERROR")
+    async with new_client(directory=tmp_path) as client:
+        with pytest.raises(ReportFailed):
+            async with client.open_report(failed):
+                pytest.fail("it was opened")
+        with pytest.raises(InvalidArgument, match="request_id"):
+            async with client.open_report(""):
+                pytest.fail("it was opened")
+
+
+@pytest.mark.skipif(find_spec("obstore") is None, reason="obstore is not installed")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_object_store(new_client, simulator, ready, tmp_path):
+    """An object store takes the stream as it is, in parts of the size that it likes."""
+    import obstore  # noqa: PLC0415 -- not everywhere
+    from obstore.store import MemoryStore  # noqa: PLC0415 -- not everywhere
+
+    store = MemoryStore()
+    async with (
+        new_client(directory=tmp_path) as client,
+        client.open_report(ready) as stream,
+    ):
+        await obstore.put_async(store, "reports/item.csv", stream, use_multipart=True)
+
+    stored = await obstore.get_async(store, "reports/item.csv")
+    assert content(simulator, ready) == bytes(await stored.bytes_async())
+
+
+async def test_options(new_client, simulator, ready, tmp_path):
+    """A client can keep the archives, and tell their digests."""
+    options = Downloads(unpack=False, sha256=True)
+    async with new_client(directory=tmp_path, downloads=options) as client:
+        report = await client.resume_report(ready)
+
+    assert (".zip", [report.path]) == (report.path.suffix, list(tmp_path.iterdir()))
+    assert hashlib.sha256(report.path.read_bytes()).hexdigest() == report.sha256
+
+
+@pytest.mark.parametrize("at_once", [0, -1, True, "4", None])
+def test_at_once(at_once):
+    """At least one file comes at a time."""
+    with pytest.raises(InvalidArgument, match="at_once must be a number from 1 up"):
+        Downloads(at_once=at_once)

@@ -1,0 +1,275 @@
+"""Many accounts in one process, over one transport and one store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+
+from reports_async import (
+    Accepted,
+    Credentials,
+    InvalidArgument,
+    JobCancelled,
+    MemoryStore,
+    ReportsPool,
+    StoreError,
+)
+from reports_async.testing import LoopClock, Simulator, SimulatorTransport
+
+pytestmark = pytest.mark.anyio
+
+ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+
+
+class CountedTransport(SimulatorTransport):
+    """Counts how often it is closed."""
+
+    closed = 0
+
+    async def aclose(self):
+        self.closed += 1
+        await super().aclose()
+
+
+class CountedStore(MemoryStore):
+    """Counts how often it is closed."""
+
+    __slots__ = ("closed",)
+
+    async def aclose(self):
+        self.closed = getattr(self, "closed", 0) + 1
+
+
+@pytest.fixture
+def store():
+    return CountedStore()
+
+
+@pytest.fixture
+def transport(simulator, clock):
+    return CountedTransport(simulator, clock)
+
+
+@pytest.fixture
+def new_pool(transport, store, clock, tmp_path):
+    def make(**arguments):
+        defaults = {
+            "market": "mx",
+            "directory": tmp_path,
+            "transport": transport,
+            "store": store,
+            "clock": clock,
+        }
+        return ReportsPool(**{**defaults, **arguments})
+
+    return make
+
+
+def account(number):
+    return Credentials(f"seller-{number}", "secret")
+
+
+async def test_many_accounts(new_pool, simulator, transport, store):
+    """
+    Each account has its own hour and its own budgets; transport and store are shared, closed once.
+    """
+    async with new_pool() as pool:
+        paths = set()
+
+        async def fetch(number):
+            report = await pool.client(account(number)).fetch_report("ITEM_MX")
+            paths.add(report.path)
+
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(fetch, number)
+
+        assert 5 == len(paths) == simulator.creates("ITEM_MX")
+        assert {1} == {pool.client(account(n)).statistics().calls["link"] for n in range(5)}
+        assert "<ReportsPool market mx, 5 clients>" == repr(pool)
+        assert 0 == transport.closed
+
+    assert 1 == transport.closed
+    assert 1 == store.closed
+    assert "<ReportsPool market mx, closed>" == repr(pool)
+
+
+async def test_one_client_each(new_pool):
+    """
+    An account has one client, however often it is asked for; a market of its own has another.
+    """
+    async with new_pool() as pool:
+        client = pool.client(account(1))
+
+        assert client is pool.client(account(1))
+        assert client is pool.client(account(1), market="mx")
+        assert client is not pool.client(account(1), market="us")
+        async with client as same:
+            assert client is same
+
+
+async def test_other_settings(new_pool, tmp_path):
+    """
+    A client of an account is not another's because other settings are asked for.
+    """
+    async with new_pool() as pool:
+        pool.client(account(1))
+
+        for settings in ({"directory": tmp_path / "b"}, {"channel_type": "c"}):
+            with pytest.raises(InvalidArgument, match="seller-1 in market mx already"):
+                pool.client(account(1), **settings)
+        with pytest.raises(InvalidArgument, match="seller-1"):
+            pool.client(Credentials("seller-1", "another"))
+
+
+async def test_closing_one(new_pool, transport):
+    """
+    A client that is closed leaves the others and the transport alone, and is made anew if asked.
+    """
+    async with new_pool() as pool:
+        client = pool.client(account(1))
+        job, other = client.request_report("A"), pool.client(account(2)).request_report("A")
+        async for event in job.events():
+            if isinstance(event, Accepted):
+                await client.aclose()
+        with pytest.raises(JobCancelled):
+            await job
+        with pytest.raises(RuntimeError, match="closed"):
+            client.request_report("A")
+        await other
+        assert client is not pool.client(account(1))
+        await pool.client(account(1)).resume_report(job.request_id)
+
+        found = pool.statistics()
+
+    assert (2, 1, 0) == (found.saved, found.cancelled, found.waiting)
+    assert 1 == transport.closed
+
+
+async def test_closing_all(new_pool):
+    """
+    Closing the pool ends all waiting, of all accounts; closing it twice is no error.
+    """
+    async with new_pool() as pool:
+        jobs = [pool.client(account(number)).request_report("A") for number in range(3)]
+        await anyio.sleep(60)
+        assert 3 == pool.statistics().waiting
+    await pool.aclose()
+
+    for job in jobs:
+        with pytest.raises(JobCancelled, match="its client was closed"):
+            await job
+    with pytest.raises(RuntimeError, match="This ReportsPool is closed"):
+        pool.client(account(1))
+    with pytest.raises(RuntimeError, match="This ReportsPool is closed"):
+        await pool.__aenter__()
+
+
+async def test_statistics(new_pool, simulator):
+    """
+    The pool's statistics are those of all its clients, closed ones included.
+    """
+    events = []
+    async with new_pool() as pool:
+        pool.on_event(lambda job, event: events.append(event))
+        first, second = pool.client(account(1)), pool.client(account(2))
+        await first.fetch_report("A")
+        await second.fetch_report("A")
+        tokens = [client.statistics().tokens["link"] for client in (first, second)]
+        assert sum(tokens) == pool.statistics().tokens["link"]
+        await first.aclose()
+        found = pool.statistics()
+
+    endpoints = {call.endpoint for call in simulator.calls} - {"file"}
+    assert {name: simulator.count(name) for name in endpoints} == found.calls
+    assert 2 == found.saved == found.lag.count
+    assert tokens[1] == found.tokens["link"]
+    assert events
+
+
+async def test_shared_hour(new_pool, store):
+    """
+    All clients use the pool's store: its hours and leases, what is given back, and its failures.
+    """
+    async with new_pool() as pool:
+        client = pool.client(account(1))
+        await client.fetch_report("A")
+        (record,) = await client.jobs()
+        stored = await store.records(record.account, now=record.reserved_at)
+
+        assert [record] == list(stored)
+        assert repr(store) in repr(client._store)
+        assert repr(pool._transport) == repr(client._transport)
+
+
+async def test_given_back(new_pool, simulator):
+    """
+    A create that was refused gives the hour back to the shared store.
+    """
+    simulator.fail("create", 400)
+    async with new_pool() as pool:
+        client = pool.client(account(1))
+        with pytest.raises(Exception, match="A"):
+            await client.fetch_report("A")
+
+        assert [] == await client.jobs()
+
+
+async def test_transport_is_closed_at_any_rate(new_pool, transport, store):
+    """
+    A store that cannot be closed keeps nothing else open.
+    """
+
+    class Broken(CountedStore):
+        async def aclose(self):
+            raise StoreError("down")
+
+    with pytest.raises(StoreError):
+        async with new_pool(store=Broken()):
+            pass
+
+    assert 1 == transport.closed
+
+
+async def test_open_first_on_trio(new_pool):
+    """
+    On trio the pool must be opened, and that once.
+    """
+    pool = new_pool()
+    with pytest.raises(RuntimeError, match="on trio, open it first"):
+        pool.client(account(1))
+    async with pool:
+        with pytest.raises(RuntimeError, match="open already"):
+            await pool.__aenter__()
+
+
+@ASYNCIO
+async def test_any_task_on_asyncio(tmp_path):
+    """
+    On asyncio the pool needs no opening, and can be closed in another task.
+    """
+    clock = LoopClock()
+    simulator = Simulator(generation=0.01)
+    pool = ReportsPool(
+        directory=tmp_path, transport=SimulatorTransport(simulator, clock), clock=clock
+    )
+    await asyncio.create_task(pool.__aenter__())
+    job = pool.client(account(1)).request_report("A")
+    async for event in job.events():
+        if isinstance(event, Accepted):
+            break
+    await asyncio.create_task(pool.aclose())
+
+    with pytest.raises(JobCancelled):
+        await job
+
+
+def test_defaults():
+    """
+    A pool can be made anywhere, with nothing.
+    """
+    pool = ReportsPool()
+
+    assert "<ReportsPool market us, 0 clients>" == repr(pool)

@@ -1,0 +1,224 @@
+"""Going on with a request by its id: after a limit, another process's, another program's."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reports_async import (
+    Accepted,
+    JobStatus,
+    ReportExpired,
+    ReportFailed,
+    ReportTimedOut,
+    RequestNotFound,
+    Timeouts,
+    Waiting,
+)
+from reports_async.stores import MemoryStore
+from reports_async.testing import Simulator
+
+pytestmark = pytest.mark.anyio
+
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def simulator():
+    return Simulator(rows=20, generation=600)
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+async def test_after_time_out(new_client, simulator):
+    """
+    What timed out goes on at the server: resumed by the error's id, it succeeds.
+    """
+    simulator.generation("A", 6000)
+    async with new_client() as client:
+        with pytest.raises(ReportTimedOut) as excinfo:
+            await client.fetch_report("A")
+        report = await client.resume_report(excinfo.value.request_id)
+
+    assert simulator.digest(report.request_id) == digest(report.path)
+    assert 1 == simulator.creates()
+
+
+async def test_by_another_process(new_client, simulator):
+    """
+    A request is resumed with nothing but its id, and nothing is requested anew.
+    """
+    async with new_client() as first:
+        job = first.request_report("A")
+        async for event in job.events():
+            if isinstance(event, Accepted):
+                break
+    async with new_client() as second:
+        resumed = second.resume_report(job.request_id)
+        before = resumed.report_type
+        report = await resumed
+        events = [event async for event in resumed.events()]
+
+    assert ("", "A") == (before, resumed.report_type)
+    assert simulator.digest(job.request_id) == digest(report.path)
+    assert ("resumed", START) == (events[0].origin, report.submitted_at)
+    assert 1 == simulator.creates()
+
+
+async def test_of_another_program(new_client, simulator, clock):
+    """
+    A request made in Seller Center is fetched by its id, 29 days later as well.
+    """
+    clock.now()
+    request_id = simulator.add_request("ITEM_MX", START - timedelta(days=29), version="v2")
+    async with new_client() as client:
+        report = await client.resume_report(request_id)
+
+    assert ("ITEM_MX", "v2") == (report.report_type, report.version)
+    assert START + timedelta(days=1) == report.expires_at
+    assert 0 == simulator.creates()
+
+
+async def test_same_store(new_client, simulator):
+    """
+    What the store remembers needs no status call: a READY request is fetched at once.
+    """
+    store = MemoryStore()
+    async with new_client(store=store) as client:
+        report = await client.fetch_report("A")
+        report.path.unlink()
+        looks = simulator.count("status") + simulator.count("list")
+        again = await client.resume_report(report.request_id)
+
+    assert report == again
+    assert looks == simulator.count("status") + simulator.count("list")
+    assert 2 == simulator.count("file")
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+async def test_file_is_there(new_client, simulator, remembered):
+    """
+    A file that is there already for this id is not fetched again: no link is asked for.
+    """
+    store = MemoryStore()
+    async with new_client(store=store) as client:
+        report = await client.fetch_report("A")
+    async with new_client(store=store if remembered else None) as client:
+        again = await client.resume_report(report.request_id)
+
+    assert report == again
+    assert (1, 1) == (simulator.count("link"), simulator.count("file"))
+
+
+async def test_other_path(new_client, simulator, tmp_path):
+    """
+    A path of the caller's gets the file, unless the store knows that it holds that very report.
+    """
+    target = tmp_path / "mine.csv"
+    target.write_text("something else")
+    async with new_client() as client:
+        report = await client.fetch_report("A")
+        mine = await client.resume_report(report.request_id, path=target)
+        again = await client.resume_report(report.request_id, path=str(target))
+
+    assert target == mine.path == again.path
+    assert digest(report.path) == digest(target)
+    assert 2 == simulator.count("file")
+
+
+async def test_two_at_once(new_client, simulator):
+    """
+    Two handles of one request look together and download once.
+    """
+    async with new_client() as client:
+        job = client.request_report("A")
+        async for event in job.events():
+            if isinstance(event, Accepted):
+                break
+        resumed = client.resume_report(job.request_id)
+        assert await job == await resumed
+
+    assert (1, 1) == (simulator.count("link"), simulator.count("file"))
+
+
+async def test_unknown_id(new_client, simulator):
+    """
+    An id that neither store nor server know is not found.
+    """
+    async with new_client() as client:
+        with pytest.raises(RequestNotFound) as excinfo:
+            await client.resume_report("no-such-id")
+
+    assert "no-such-id" == excinfo.value.request_id
+    assert 1 == simulator.count("status")
+
+
+async def test_expired(new_client, simulator, clock):
+    """
+    After 30 days a request that we knew has expired.
+    """
+    store = MemoryStore()
+    async with new_client(store=store) as client:
+        report = await client.fetch_report("A")
+        report.path.unlink()
+        await clock.sleep(timedelta(days=30).total_seconds())
+        with pytest.raises(ReportExpired, match="kept 30 days") as excinfo:
+            await client.resume_report(report.request_id)
+
+    assert report.request_id == excinfo.value.request_id
+    assert isinstance(excinfo.value.__cause__, RequestNotFound)
+
+
+async def test_forgotten_by_the_server(new_client, simulator):
+    """
+    A request that we know and the server does not has expired, READY or not.
+    """
+    simulator.generation("A", 60)
+    simulator.never_ready("B")
+    async with new_client(timeouts=Timeouts(generation=600)) as client:
+        ready = await client.fetch_report("A")
+        ready.path.unlink()
+        with pytest.raises(ReportTimedOut) as excinfo:
+            await client.fetch_report("B")
+        for request in simulator.requests:
+            simulator.forget(request.request_id)
+        for request_id in (ready.request_id, excinfo.value.request_id):
+            with pytest.raises(ReportExpired):
+                await client.resume_report(request_id)
+        statuses = {record.report_type: record.status for record in await client.jobs()}
+
+    assert {"A": JobStatus.EXPIRED, "B": JobStatus.EXPIRED} == statuses
+
+
+async def test_failed_before(new_client, simulator, clock):
+    """
+    A request that ended with ERROR is told so at once.
+    """
+    request_id = simulator.add_request("A", START - timedelta(days=1), status="ERROR")
+    async with new_client() as client:
+        with pytest.raises(ReportFailed) as excinfo:
+            await client.resume_report(request_id)
+
+    assert ("A", request_id) == (excinfo.value.report_type, excinfo.value.request_id)
+    assert 0 == clock.monotonic()
+
+
+async def test_by_who_held_the_hour(new_client, simulator, clock):
+    """
+    Another program's request that held the hour can be resumed; who waits makes one of its own.
+    """
+    request_id = simulator.add_request("A", START - timedelta(minutes=30))
+    async with new_client() as client:
+        job = client.request_report("A")
+        async for event in job.events():
+            if isinstance(event, Waiting):
+                break
+        report = await client.resume_report(request_id)
+        await job
+
+    assert request_id == report.request_id
+    assert 1 == simulator.creates()

@@ -1,0 +1,93 @@
+"""What the poller watches: by request, by type, by deadline."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reports_async._sansio.generation import History
+from reports_async._watches import SLACK, Watch, Watches
+
+if TYPE_CHECKING:
+    from reports_async.testing import LoopClock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def watches(clock):
+    return Watches(clock=clock, history=History(2700.0))
+
+
+def watch(clock: LoopClock, request_id: str, report_type: str = "A", **options) -> Watch:
+    values = {"deadline": None, "submitted_at": clock.now() - timedelta(seconds=60), **options}
+    return Watch(request_id=request_id, report_type=report_type, tell=print, **values)
+
+
+async def test_by_request(watches, clock):
+    """
+    Handles of one request are one thing that is waited for, and leave one by one.
+    """
+    first, second, other = watch(clock, "1"), watch(clock, "1"), watch(clock, "2", "B")
+    for one in (first, second, other):
+        watches.add(one)
+
+    assert (3, 2) == (len(watches), len(watches.waiting(unlistable=set())))
+    assert (first, second) == watches.of("1")
+    assert [other] == watches.of_type("B")
+    assert [first, second, other] == watches.of_type(None) == list(watches)
+    assert "<Watches 3 of 2 requests>" == repr(watches)
+
+    watches.remove(first)
+    watches.remove(first)
+    assert (second,) == watches.of("1")
+    assert first not in watches
+    watches.remove(second)
+    assert () == watches.of("1")
+
+
+@pytest.mark.parametrize(("urgent", "expected"), [((), 1), ((0,), 0), ((1,), 1), ((0, 1), 1)])
+async def test_urgent(watches, clock, urgent, expected):
+    """
+    A request is urgent if one of those who wait for it says so, and else as the newest sees it.
+    """
+    for number in range(2):
+        one = watch(clock, "1", look_now=number in urgent)
+        one.unseen = number
+        watches.add(one)
+
+    (waiting,) = watches.waiting(unlistable=set())
+    assert (expected, bool(urgent)) == (waiting.unseen, waiting.urgent)
+
+
+async def test_deadlines(watches, clock):
+    """
+    Those whose time is over leave in the order of their deadlines; those that left before do not.
+    """
+    late, soon, left, never = (watch(clock, str(at), deadline=at) for at in (30.0, 10.0, 5.0, None))
+    for one in (late, soon, left, never):
+        watches.add(one)
+    watches.remove(left)
+
+    assert 10.0 == watches.next_end()
+    assert None is watches.overdue(9.0)
+    assert [soon, late, None] == [watches.overdue(30.0) for _ in range(3)]
+    assert None is watches.next_end()
+    assert [never] == list(watches)
+
+
+async def test_nothing_is_kept(watches, clock):
+    """
+    Watches that have left are dropped long before their deadlines.
+    """
+    stays = watch(clock, "stays", deadline=5.0)
+    watches.add(stays)
+    for number in range(10 * SLACK):
+        one = watch(clock, str(number), deadline=9e9)
+        watches.add(one)
+        watches.remove(one)
+
+    assert len(watches._ends) <= SLACK + 2
+    assert stays is watches.overdue(5.0)
