@@ -1,0 +1,168 @@
+"""The programs under examples/, started for real, against the simulator on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import os
+import re
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from reports_async.testing import ScaledClock, Simulator, SimulatorServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SPEED = 900.0
+PATIENCE = 60.0  # wall seconds for anything here; a hang must not hang the suite
+FIRST_LOOK = 10.0  # wall seconds; without a webhook the first look comes after fifteen
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def program(
+    *arguments: str, cwd: Path | None = None, **environ: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *arguments,
+        cwd=cwd,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def address(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    said = b""
+    while line := await process.stdout.readline():
+        said += line
+        if found := re.search(rb"[Rr]unning on (http://127\.0\.0\.1:\d+)", line):
+            return found[1].decode()
+    raise AssertionError(said.decode())
+
+
+@pytest.mark.parametrize("name", ["aiohttp_app.py", "starlette_app.py"])
+async def test_web_app(name: str, tmp_path: Path) -> None:
+    """
+    A web app answers ten callers with one request at the server, and others while they wait.
+    """
+    simulator, clock = Simulator(generation=1200.0), ScaledClock(SPEED)
+    async with (
+        asyncio.timeout(PATIENCE),
+        SimulatorServer(simulator, clock=clock) as server,
+        program(
+            str(EXAMPLES / name),
+            PORT="0",
+            REPORTS_BASE_URL=server.url,
+            REPORTS_SPEED=str(SPEED),
+            REPORTS_DIRECTORY=str(tmp_path),
+            WALMART_CLIENT_ID="id",
+            WALMART_CLIENT_SECRET="secret",
+        ) as process,
+        aiohttp.ClientSession() as session,
+    ):
+        url = await address(process)
+
+        async def get(path: str) -> tuple[int, bytes]:
+            async with session.get(url + path) as response:
+                return response.status, await response.read()
+
+        waiting = [asyncio.create_task(get("/reports/ITEM_MX")) for _ in range(10)]
+        assert (200, b"ok\n") == await get("/health")
+        assert not any(task.done() for task in waiting)
+        answers = await asyncio.gather(*waiting)
+        process.send_signal(signal.SIGINT)
+        output, _ = await process.communicate()
+
+    [request] = simulator.requests
+    digests = {(status, hashlib.sha256(body).hexdigest()) for status, body in answers}
+    assert {(200, simulator.digest(request.request_id))} == digests
+    assert 1 == simulator.creates("ITEM_MX")
+    assert () == tuple(simulator.violations)
+    assert b"Unclosed" not in output
+    assert b"never awaited" not in output
+
+
+async def test_webhook_app(tmp_path: Path) -> None:
+    """
+    An app that is told of its report answers at once, long before the first look would be made.
+    """
+    created = asyncio.Event()
+    simulator = Simulator(generation=0)
+    async with (
+        asyncio.timeout(PATIENCE),
+        SimulatorServer(
+            simulator, on_call=lambda call: created.set() if call.endpoint == "create" else None
+        ) as server,
+        program(
+            str(EXAMPLES / "webhook_app.py"),
+            PORT="0",
+            REPORTS_BASE_URL=server.url,
+            REPORTS_DIRECTORY=str(tmp_path),
+            WALMART_CLIENT_ID="id",
+            WALMART_CLIENT_SECRET="secret",
+            WALMART_WEBHOOK_SECRET="very-secret",
+        ) as process,
+        aiohttp.ClientSession() as session,
+    ):
+        url = await address(process)
+        asked = asyncio.create_task(session.get(f"{url}/reports/ITEM"))
+        await created.wait()
+        [request] = simulator.requests
+        number = 0
+        async with asyncio.timeout(FIRST_LOOK):
+            while not asked.done():
+                # The app may not yet have seen the id that it is told of.
+                source = {"eventType": "REPORT_STATUS", "eventId": str(number := number + 1)}
+                payload = {"requestId": request.request_id, "requestStatus": "READY"}
+                body = json.dumps({"source": source, "payload": payload}).encode()
+                proof = hmac.new(b"very-secret", body, hashlib.sha256).hexdigest()
+                headers = {"Authorization": proof}
+                async with session.post(f"{url}/walmart", data=body, headers=headers) as answer:
+                    assert 200 == answer.status
+        async with await asked as response:
+            text = await response.read()
+
+    assert simulator.digest(request.request_id) == hashlib.sha256(text).hexdigest()
+
+
+async def test_program_of_ten_lines(tmp_path: Path) -> None:
+    """
+    The ten-line program fetches two types at the same time.
+    """
+    simulator = Simulator(generation=1200.0)
+    async with (
+        asyncio.timeout(PATIENCE),
+        SimulatorServer(simulator, clock=ScaledClock(SPEED)) as server,
+    ):
+        arguments = (str(EXAMPLES / "fetch_two.py"), server.url, str(SPEED))
+        async with program(*arguments, cwd=tmp_path) as process:
+            output, _ = await process.communicate()
+
+    assert 0 == process.returncode, output.decode()
+    assert {"ITEM_MX", "INVENTORY_MX"} == set(re.findall(r"^(\w+):", output.decode(), re.MULTILINE))
+    assert {".csv"} == {Path(name).suffix for name in os.listdir(tmp_path)}  # noqa: PTH208 -- async
