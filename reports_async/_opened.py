@@ -59,8 +59,9 @@ class ReportStream:
 class Opened:
     """Reports as streams."""
 
-    def _open(self) -> Workshop:
-        raise NotImplementedError  # pragma: no cover -- the client's own
+    if TYPE_CHECKING:
+
+        def _open(self) -> Workshop: ...
 
     @asynccontextmanager
     async def open_report(
