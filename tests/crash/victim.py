@@ -128,6 +128,12 @@ def die_around_rename(step: str) -> None:
         os.replace = dying  # type: ignore[assignment]  # the last step before the file is there
 
 
+def make_clock(speed: float, *, epoch: float) -> ScaledClock:
+    """Return the clock that all victims agree on: nothing may come between these lines."""
+    start = datetime.fromtimestamp(epoch, UTC) + timedelta(seconds=(time.time() - epoch) * speed)
+    return ScaledClock(speed, start=start)
+
+
 async def fetch(arguments: list[str]) -> None:
     base_url, client_id, speed, epoch, directory, store, step = arguments
     DyingTransport.step = step
@@ -135,8 +141,7 @@ async def fetch(arguments: list[str]) -> None:
     sys.stdout.flush()
     sys.stdin.readline()
     die_around_rename(step)
-    real = time.time() - float(epoch)
-    start = datetime.fromtimestamp(float(epoch), UTC) + timedelta(seconds=real * float(speed))
+    clock = make_clock(float(speed), epoch=float(epoch))
     client = ReportsClient(
         Credentials(client_id, "secret"),
         market="mx",
@@ -146,7 +151,7 @@ async def fetch(arguments: list[str]) -> None:
         transport=DyingTransport(),
         # On a busy machine the fast clock runs hours between two victims.
         timeouts=Timeouts(generation=timedelta(days=1)),
-        clock=ScaledClock(float(speed), start=start),
+        clock=clock,
     )
     async with client:
         day = timedelta(days=1)
