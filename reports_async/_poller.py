@@ -28,12 +28,12 @@ from ._exceptions import (
 from ._models import RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
+from ._sansio.pages import PAGE, Catalogue
 from ._sansio.telemetry import Planned
 from ._watches import Watch, Watches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from ._api import Api
     from ._models import ReportRequest
@@ -46,9 +46,6 @@ logger = logging.getLogger("reports_async")
 
 SLACK: Final = timedelta(minutes=2)
 """How much earlier than our oldest request a narrowed list begins."""
-
-PAGE: Final = 100
-"""Entries to ask of a list at once; the server may give fewer, its answer is believed."""
 
 LAG: Final = 300.0
 """Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
@@ -80,8 +77,7 @@ class Poller:
         self._strict = False
         self._unlistable: set[str] = set()
         self._refusals = 0
-        self._page = PAGE
-        self._ready: dict[str, datetime] = {}
+        self._catalogue = Catalogue()
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
@@ -155,7 +151,7 @@ class Poller:
             budgets=self._api.budgets,
             schedule=self._schedule,
             strict=self._strict,
-            pages=plan.narrow(waiting=len(waiting), ready=len(self._ready), page=self._page)[1],
+            pages=self._catalogue.narrow(len(waiting)).expected,
             trusted=self._trusted,
             jitter=self._jitter,
         )
@@ -213,51 +209,55 @@ class Poller:
         self._refusals = 0
 
     async def _list(self, report_type: str | None) -> None:
-        """Read pages until every waiting request was seen, the list ends, or the tokens do."""
+        """Read pages until nothing new can be on the next, the list ends, or the tokens do."""
         watches = self._watches.of_type(report_type)
         missing = {watch.request_id for watch in watches}
         query, most = self._query(report_type, watches)
+        shown: set[str] = set()
         cursor: str | None = None
         cursors: set[str | None] = set()
         while cursor not in cursors:
             cursors.add(cursor)
             page = await self._api.page(query, cursor=cursor, tries=1)
-            self._page = page.limit or self._page
+            self._catalogue.learn(limit=page.limit, total=page.total)
             self._saw(page.requests)
-            missing -= {request.request_id for request in page.requests}
+            shown.update(request.request_id for request in page.requests)
             cursor = page.next_cursor
-            if not missing or not page.requests or cursor is None:
+            if missing <= shown or not page.requests or cursor is None:
+                break
+            if query.status is RequestStatus.READY and self._catalogue.told_all(shown, page.total):
                 break
             affordable = self._api.budgets[Endpoint.LIST].available(self._clock.monotonic())
             if not affordable or len(cursors) > most:
                 break
         for watch in watches:
-            if watch.request_id in missing and watch in self._watches:
+            if watch.request_id not in shown and watch in self._watches:
                 self._absent(watch, query.status)
 
     def _query(self, report_type: str | None, watches: Sequence[Watch]) -> tuple[ListQuery, int]:
         """Return what to ask of the list, and the pages to read at most."""
-        oldest = min(watch.submitted_at for watch in watches)
-        self._ready = {request_id: at for request_id, at in self._ready.items() if at >= oldest}
-        count = len({watch.request_id for watch in watches})
-        status, pages = plan.narrow(waiting=count, ready=len(self._ready), page=self._page)
-        if report_type is not None or status is None:
-            return ListQuery(report_type=report_type, limit=PAGE), max(pages, 2)
         skew = self._api.skew
+        oldest = min(watch.submitted_at for watch in watches)
+        since = skew.to_server(oldest - SLACK).replace(microsecond=0)
+        self._catalogue.begin(since)
+        narrowed = self._catalogue.narrow(len({watch.request_id for watch in watches}))
+        most = narrowed.pages + 1
+        if report_type is not None or narrowed.status is None:
+            return ListQuery(report_type=report_type, limit=PAGE), most
         query = ListQuery(
-            status=status,
-            submitted_after=skew.to_server(oldest - SLACK),
+            status=narrowed.status,
+            submitted_after=since,
             submitted_before=skew.to_server(self._clock.now()),
             limit=PAGE,
         )
-        return query, pages + 1
+        return query, most
 
     def _absent(self, watch: Watch, asked: RequestStatus | None) -> None:
         """Note that a list did not show a request."""
         if asked is None:
             watch.unseen += 1
-        elif asked is RequestStatus.INPROGRESS and watch.started:
-            # It was in progress and is no more: its status says what it is now.
+        elif asked is RequestStatus.INPROGRESS and watch.started is not False:
+            # It is in progress no more, as far as is known: its status says what it is now.
             watch.unseen = plan.UNSEEN_LIMIT
             watch.look_now = True
 
@@ -267,12 +267,12 @@ class Poller:
             if request.report_type and request.submitted_at and request.generated_at:
                 took = (request.generated_at - request.submitted_at).total_seconds()
                 self._history.learn(request.report_type, request.request_id, took)
+            if request.status is RequestStatus.READY and request.submitted_at:
+                self._catalogue.ready(request.request_id, request.submitted_at)
             for watch in self._watches.of(request.request_id):
                 watch.unseen = 0
                 watch.seen_at = now
                 watch.started = request.status is RequestStatus.INPROGRESS
-                if request.status is RequestStatus.READY:
-                    self._ready[request.request_id] = watch.submitted_at
                 watch.look_now = watch.hurried
                 watch.hurried = False
                 if request.status in ENDS:

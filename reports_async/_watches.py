@@ -50,7 +50,8 @@ class Watch:
     seen_at: float | None = field(default=None, init=False)  # monotonic; not ready then
     tried_at: float | None = field(default=None, init=False)
     hurried: bool = field(default=False, init=False)
-    started: bool = field(default=False, init=False)  # INPROGRESS at the last look
+    # INPROGRESS when it was last seen; None before that
+    started: bool | None = field(default=None, init=False)
     notified: bool = field(default=False, init=False)  # the next look is made for a webhook
     announced: bool = field(default=False, init=False)  # the last one was
     excused: bool = field(default=True, init=False)  # what it saw may have been told otherwise

@@ -166,6 +166,16 @@ class EmptyLists(SimulatorTransport):
         return response
 
 
+class Uncounted(SimulatorTransport):
+    """
+    A server whose list does not say how many entries it has.
+    """
+
+    async def send(self, request, *, timeout):
+        response = await super().send(request, timeout=timeout)
+        return evolve(response, body=re.sub(rb'"totalCount": ?\d+, ?', b"", response.body))
+
+
 class Broken(SimulatorTransport):
     """
     A transport with a defect.
@@ -526,6 +536,28 @@ async def test_pages_within_the_budget(bench):
         assert 0 == room.simulator.count("list", 429) + room.simulator.count("status", 429)
         assert room.simulator.count("list") >= 3
         assert room.simulator.count("status") >= 2
+
+
+async def test_pages_that_show_nothing_new(bench):
+    """
+    Where the server counts its list, a page on which all is known already is not read.
+    """
+    looks = []
+    for transport in (SimulatorTransport, Uncounted):
+        simulator = Simulator(rules=Rules(max_page_limit=10))
+        async with bench(simulator, transport=transport) as room:
+            ends = {f"TYPE_{number:02}": 300 + 90 * number for number in range(27)}
+            for name, seconds in ends.items():
+                simulator.generation(name, seconds)
+            start = room.clock.monotonic()
+            waiters = room.wait_for(*ends)
+            for waiter, seconds in zip(waiters, ends.values(), strict=True):
+                assert "READY" == await waiter.outcome()
+                assert waiter.times[-1] - start < seconds + 300
+
+            looks.append(room.looks)
+
+    assert looks[0] < looks[1]
 
 
 async def test_hidden_from_lists(bench):

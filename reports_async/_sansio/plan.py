@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
-from reports_async._models import RequestStatus
-
 from .endpoints import Endpoint
 from .generation import CELLS, STEP
 
@@ -122,7 +120,7 @@ class Means:
         budgets: Of list and status.
         schedule: `first` and `cap` bound the time between two looks at a request.
         strict: The server lists one type at a time only.
-        pages: How many calls a list of all that wait costs.
+        pages: How many calls a list of all that wait costs on average.
         trusted: Webhooks have proved to work: looks are for safety only, `schedule.cap` apart.
         jitter: From -1 to 1, drawn anew for each look: clients that start together drift apart.
     """
@@ -131,7 +129,7 @@ class Means:
     budgets: Mapping[Endpoint, Bucket]
     schedule: PollSchedule
     strict: bool = False
-    pages: int = 1
+    pages: float = 1.0
     trusted: bool = False
     jitter: float = 0.0
 
@@ -139,24 +137,6 @@ class Means:
     def shortest(self) -> float:
         """Seconds that lie between two looks at least, unless something says that it moved."""
         return self.schedule.cap if self.trusted else self.schedule.first
-
-
-def narrow(*, waiting: int, ready: int, page: int) -> tuple[RequestStatus | None, int]:
-    """
-    Return the status to ask a list for, None for all, and how many pages (calls) that will be.
-
-    Args:
-        waiting: Requests that are waited for.
-        ready: Requests submitted no earlier than those, but READY already.
-        page: How many entries the server puts on a page.
-    """
-    pages = {
-        None: -(-(waiting + ready) // page),
-        RequestStatus.READY: -(-(ready + 1) // page),
-        RequestStatus.INPROGRESS: -(-waiting // page),
-    }
-    # In doubt the fuller view: it shows errors too, and what is ready rather than what is not.
-    return min(pages.items(), key=lambda item: item[1])
 
 
 def plan(waiting: Sequence[Waiting], means: Means) -> Plan:
@@ -174,7 +154,7 @@ def plan(waiting: Sequence[Waiting], means: Means) -> Plan:
     elif listed:
         plans.append(_shared(listed, means))
         lists = means.budgets[Endpoint.LIST]
-        if lists.wait(means.now, calls=means.pages) > max(
+        if lists.wait(means.now, calls=int(means.pages)) > max(
             means.schedule.cap, means.pages * lists.interval
         ):
             # Others have spent what the lists had: status calls must do.
@@ -198,7 +178,7 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
     now, alone = means.now, len(waiting) == 1
     # A request alone is seen by either call, so its tokens are those of both.
     endpoints = (Endpoint.LIST, Endpoint.STATUS) if alone else (Endpoint.LIST,)
-    pages = 1 if alone else means.pages
+    pages = 1.0 if alone else means.pages
     buckets = [means.budgets[endpoint] for endpoint in endpoints]
     since = max(job.quiet for job in waiting)
     gap = _gap(waiting, buckets, now=now, since=since, pages=pages)
@@ -208,7 +188,7 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
     gap *= 1.0 + JITTER * means.jitter
     gap = min(max(gap, means.shortest), means.schedule.cap)
     left = gap - since if gap - since > SOON else 0.0
-    delay = max(left, min(bucket.wait(now, calls=pages) for bucket in buckets))
+    delay = max(left, min(bucket.wait(now, calls=int(pages)) for bucket in buckets))
     lists, statuses = (
         means.budgets[endpoint].at(now + max(delay, 0.0)).tokens
         for endpoint in (Endpoint.LIST, Endpoint.STATUS)
@@ -220,7 +200,7 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
 
 
 def _gap(
-    waiting: Sequence[Waiting], buckets: Sequence[Bucket], *, now: float, since: float, pages: int
+    waiting: Sequence[Waiting], buckets: Sequence[Bucket], *, now: float, since: float, pages: float
 ) -> float:
     """Return the seconds from the last look, *since* seconds ago, to the next."""
     tokens = sum(bucket.at(now).tokens for bucket in buckets) / pages

@@ -1,0 +1,96 @@
+"""
+How to ask the list for what waits in as few pages as will do: each page is a call.
+
+Three things save pages: a list narrowed to one status and to the time since the oldest request that
+waits; what is known to be READY already; and the answer's own count, which tells how much of it
+lies on the pages that were not read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from reports_async._models import RequestStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+PAGE: Final = 100
+"""Entries to ask of a list at once; the server may give fewer, its answer is believed."""
+
+
+@frozen(kw_only=True)
+class Narrowed:
+    """
+    What to ask a list for.
+
+    Args:
+        status: Only requests of that status; None for all.
+        pages: How many pages that has, as far as is known.
+        expected: How many of them will be read on average.
+    """
+
+    status: RequestStatus | None
+    pages: int
+    expected: float
+
+
+class Catalogue:
+    """What is known of an account's list on the server."""
+
+    def __init__(self) -> None:
+        self._page = PAGE
+        # Whether the server tells how many entries there are in all.
+        self._counts = True
+        self._since: datetime | None = None
+        self._ready: dict[str, datetime] = {}
+
+    def begin(self, since: datetime) -> None:
+        """Forget what was submitted before *since*, the server's time: nothing waits there."""
+        self._since = since
+        self._ready = {name: at for name, at in self._ready.items() if at >= since}
+
+    def ready(self, request_id: str, submitted_at: datetime) -> None:
+        """Note that a request is READY; *submitted_at* is the server's time."""
+        if self._since is None or submitted_at >= self._since:
+            self._ready[request_id] = submitted_at
+
+    def learn(self, *, limit: int | None, total: int | None) -> None:
+        """Note what a page said of itself."""
+        self._page = limit or self._page
+        self._counts = total is not None
+
+    def narrow(self, waiting: int) -> Narrowed:
+        """Return what to ask for while *waiting* requests are not known to be READY."""
+        ready = len(self._ready)
+        return min(
+            # In doubt the fuller view: it shows errors too, and what is ready, not what is not.
+            self._narrowed(None, waiting + ready),
+            self._narrowed(RequestStatus.READY, ready + 1),
+            self._narrowed(RequestStatus.INPROGRESS, waiting),
+            key=lambda one: one.expected,
+        )
+
+    def _narrowed(self, status: RequestStatus | None, entries: int) -> Narrowed:
+        pages = -(-entries // self._page)
+        expected = float(pages)
+        if status is RequestStatus.READY and self._counts:
+            # The next page is read only where something new must lie behind the first.
+            hidden = max(0.0, 1.0 - self._page / entries)
+            expected = 1.0 + hidden * (pages - 1)
+        return Narrowed(status=status, pages=pages, expected=expected)
+
+    def told_all(self, shown: Collection[str], total: int | None) -> bool:
+        """
+        Tell whether the pages of READY requests that were not read can hold nothing new.
+
+        Args:
+            shown: The ids on the pages that were read, of which there are more.
+            total: What the server says that there are in all.
+        """
+        # A count that says less than was seen, or that there are no more pages, is no such count.
+        known = len({*shown, *self._ready})
+        return total == known > len(shown)
