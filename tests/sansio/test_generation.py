@@ -29,8 +29,8 @@ def test_prior():
     belief = prior(WINDOW)
 
     assert 0.9 < belief.ready_between(300.0, WINDOW) < 1.0
-    assert belief.ready_between(0.0, 300.0) < 0.02
-    assert 2600.0 < belief.quantile(0.98) <= WINDOW + 100
+    assert belief.ready_between(0.0, 300.0) < 0.04
+    assert 2600.0 < belief.quantile(0.98) <= WINDOW + 150
     assert 1.0 == pytest.approx(belief.ready_between(0.0, END))
 
 
