@@ -28,6 +28,7 @@ from ._exceptions import (
 from ._models import RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
+from ._sansio.inspection import PRICES
 from ._sansio.pages import PAGE, Catalogue
 from ._sansio.telemetry import Planned
 from ._watches import Watch, Watches
@@ -71,6 +72,7 @@ class Poller:
         self._running = False
         self._looking = False
         self._jitter = 0.0
+        self._price = len(PRICES) // 2
         self._looked: Endpoint | None = None
         self._nap: anyio.CancelScope | None = None
         # The seed lists without a type; Walmart's own specification does not. Found out once.
@@ -154,8 +156,11 @@ class Poller:
             pages=self._catalogue.narrow(len(waiting)).expected,
             trusted=self._trusted,
             jitter=self._jitter,
+            price=self._price,
         )
-        return plan.plan(waiting, means)
+        made = plan.plan(waiting, means)
+        self._price = made.price
+        return made
 
     async def _sleep(self, seconds: float | None) -> None:
         if (end := self._watches.next_end()) is not None:

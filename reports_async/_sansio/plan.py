@@ -11,9 +11,9 @@ ready; under a fixed number of looks that is least for r proportional to the roo
 is the largest that never runs out of tokens: the tightest of the budgets up to each moment ahead.
 
 A *single* look (a status or a list of one type, where the server lists no other way) sees one
-request, and succeeds with the chance p that it became ready since its last look. Each report costs
-1/p looks, so looks are made when the best p reaches what can be afforded: the number waiting over
-the tokens to come; or when a full bucket would lose its refill.
+request. There each request has the schedule of looks that is best for it at a price per look, as
+`inspection` finds it; the price is the one at which all of them together need the tokens there are
+and will be. A full bucket, which would lose its refill, gives a look away: to the likeliest.
 
 `generation` tells f, `budget` the tokens; the poller obeys.
 """
@@ -28,6 +28,7 @@ from attrs import field, frozen
 
 from .endpoints import Endpoint
 from .generation import CELLS, STEP
+from .inspection import PRICES, inspection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,17 +46,14 @@ TAIL: Final = 4.0 / 3.0
 RIPE: Final = 0.98
 """What "nearly all" means."""
 
-CERTAIN: Final = 0.95
-"""A chance that is always worth a look."""
-
 JITTER: Final = 0.05
 """The share of a gap that chance may add or take."""
 
 SOON: Final = 0.5
 """Seconds that are not worth another sleep: a plan made anew is a little later each time."""
 
-GLIMPSE: Final = 5.0
-"""Seconds after which the single rule is asked again: its chances grow with time."""
+NEARLY_ALL: Final = 0.95
+"""The share of reports until which the tokens for single looks are counted."""
 
 
 @frozen(kw_only=True)
@@ -104,10 +102,15 @@ class Look:
 
 @frozen(kw_only=True)
 class Plan:
-    """A look to make now, or None; and the seconds until the plan is to be made anew."""
+    """
+    A look to make now, or None; and the seconds until the plan is to be made anew.
+
+    `price` is that of single looks, an index; the next plan begins its search there.
+    """
 
     look: Look | None
     wait: float
+    price: int = len(PRICES) // 2
 
 
 @frozen(kw_only=True)
@@ -121,6 +124,7 @@ class Means:
         schedule: `first` and `cap` bound the time between two looks at a request.
         strict: The server lists one type at a time only.
         pages: How many calls a list of all that wait costs on average.
+        price: What the last plan said.
         trusted: Webhooks have proved to work: looks are for safety only, `schedule.cap` apart.
         jitter: From -1 to 1, drawn anew for each look: clients that start together drift apart.
     """
@@ -130,6 +134,7 @@ class Means:
     schedule: PollSchedule
     strict: bool = False
     pages: float = 1.0
+    price: int = len(PRICES) // 2
     trusted: bool = False
     jitter: float = 0.0
 
@@ -214,30 +219,73 @@ def _gap(
 
 
 def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[Endpoint]) -> Plan:
-    now, schedule = means.now, means.schedule
-    buckets = {endpoint: means.budgets[endpoint] for endpoint in endpoints}
+    now = means.now
+    buckets = {endpoint: means.budgets[endpoint].at(now) for endpoint in endpoints}
+    rate = sum(bucket.rate for bucket in buckets.values())
+    price = _price(waiting, means, tokens=sum(one.tokens for one in buckets.values()), rate=rate)
     delay = min(bucket.wait(now) for bucket in buckets.values())
     if delay > 0.0:
-        return Plan(look=None, wait=delay)
-    ready = [job for job in waiting if job.quiet >= means.shortest - SOON]
-    if not ready:
-        return Plan(look=None, wait=min(means.shortest - job.quiet for job in waiting))
-    best = max(ready, key=lambda job: job.chance)
-    rate = sum(bucket.rate for bucket in buckets.values())
-    ahead = max(TAIL * job.generation.quantile(RIPE) - job.age for job in waiting)
-    tokens = sum(bucket.at(now).tokens for bucket in buckets.values()) + max(0.0, ahead) * rate
-    losing = any(bucket.full(now) for bucket in buckets.values())
-    # The ceiling holds as far as the refill alone pays for it, also past all that is known.
-    quietest = max(ready, key=lambda job: job.quiet)
-    overdue = quietest.quiet >= max(schedule.cap, len(waiting) / rate)
-    best = quietest if overdue else best
-    enough = min(len(waiting) / max(tokens, 1.0), CERTAIN)
-    if best.chance < enough and not (losing and best.chance > 0.0) and not overdue:
-        return Plan(look=None, wait=GLIMPSE)
-    endpoint = max(endpoints, key=lambda one: buckets[one].at(now).tokens)
+        return Plan(look=None, wait=delay, price=price)
+    turn = len(waiting) / rate
+    left, best = min(
+        ((_due_in(job, price, means, turn), job) for job in waiting), key=lambda item: item[0]
+    )
+    full = min((one.capacity - one.tokens) / one.rate for one in buckets.values())
+    if left > 0.0 and full <= 0.0:
+        likely = [job for job in waiting if job.quiet >= means.shortest - SOON and job.chance > 0.0]
+        if likely:
+            left, best = 0.0, max(likely, key=lambda job: job.chance)
+        full = means.schedule.first
+    if left > 0.0:
+        return Plan(look=None, wait=max(min(left, full), SOON), price=price)
+    endpoint = max(endpoints, key=lambda one: buckets[one].tokens)
     if endpoint is Endpoint.STATUS:
-        return Plan(look=_status(best), wait=0.0)
-    return Plan(look=Look(endpoint=endpoint, report_type=best.report_type), wait=0.0)
+        return Plan(look=_status(best), wait=0.0, price=price)
+    look = Look(endpoint=endpoint, report_type=best.report_type)
+    return Plan(look=look, wait=0.0, price=price)
+
+
+def _price(waiting: Sequence[Waiting], means: Means, *, tokens: float, rate: float) -> int:
+    """Return the least price at which the tokens do, those to come included."""
+    ahead = max(_nearly_all(job) - job.age for job in waiting)
+    enough = tokens + max(0.0, ahead) * rate
+    # Requests of one type that were last seen together are alike.
+    groups = Counter((job.generation, round(job.seen / STEP)) for job in waiting)
+
+    def needed(price: int) -> float:
+        looks = 0.0
+        for (generation, cell), count in groups.items():
+            following = inspection(generation).next(cell * STEP, price)
+            looks += count * (1.0 if following is None else following.looks)
+        return looks
+
+    price = means.price
+    while price > 0 and needed(price - 1) <= enough:
+        price -= 1
+    while price < len(PRICES) - 1 and needed(price) > enough:
+        price += 1
+    return price
+
+
+def _nearly_all(job: Waiting) -> float:
+    """Return the age by which a request is ready nearly surely, given when it was not."""
+    left = 1.0 - job.generation.ready_between(0.0, job.seen)
+    return job.generation.quantile(1.0 - (1.0 - NEARLY_ALL) * left)
+
+
+def _due_in(job: Waiting, price: int, means: Means, turn: float) -> float:
+    """
+    Return the seconds until the next look at a request, below zero if it is late.
+
+    Later than nearly all of its kind, it is looked at in the schedule's own pace, as far as the
+    refill pays for that: it gives each request a look every *turn* seconds.
+    """
+    following = inspection(job.generation).next(job.seen, price)
+    if following is None or job.age > job.generation.quantile(RIPE):
+        due = max(means.schedule.next_delay(job.age), turn) - job.quiet
+    else:
+        due = following.due - job.age
+    return max(due, means.shortest - SOON - job.quiet)
 
 
 def _status(job: Waiting) -> Look:

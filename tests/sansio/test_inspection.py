@@ -1,0 +1,114 @@
+"""When to look at one request, where each look at it has a price."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports_async._sansio.generation import CELLS, STEP, learned, prior
+from reports_async._sansio.inspection import PRICES, inspection
+
+WINDOW = 2700.0
+TIMES = st.lists(st.floats(0.0, 3600.0), min_size=1, max_size=30)
+
+
+def price(seconds):
+    """The index of the price that is nearest to that many seconds."""
+    return min(range(len(PRICES)), key=lambda one: abs(PRICES[one] - seconds))
+
+
+def schedule(generation, one):
+    """All the looks at a request that is never ready."""
+    looks, seen = [], 0.0
+    while (following := inspection(generation).next(seen, one)) is not None:
+        seen = following.due
+        looks.append(seen)
+    return looks
+
+
+def cost(generation, looks, seconds):
+    """The expected wait, and the price of the expected looks, of any schedule."""
+    total, last = 0.0, 0.0
+    for end in looks:
+        for cell in range(round(last / STEP), round(end / STEP)):
+            total += generation.mass[cell] * (end - (cell + 0.5) * STEP)
+        total += seconds * (1.0 - generation.ready_between(0.0, last))
+        last = end
+    return total
+
+
+@given(times=TIMES, one=st.integers(0, len(PRICES) - 1))
+def test_looks(times, one):
+    """
+    Looks follow each other until all that is known lies behind.
+    """
+    generation = learned(times, window=WINDOW)
+    looks = schedule(generation, one)
+
+    assert all(earlier < later for earlier, later in pairwise([0.0, *looks]))
+    assert generation.ready_between(0.0, looks[-1]) > 1.0 - 1e-5
+    assert inspection(generation).next(CELLS * STEP, one) is None
+
+
+@given(times=TIMES, seen=st.floats(0.0, 4000.0))
+def test_dearer_looks_are_fewer(times, seen):
+    """
+    The dearer a look, the fewer there are.
+    """
+    at_all = [inspection(learned(times, window=WINDOW)).next(seen, one) for one in (0, 8, 16, 24)]
+
+    for cheap, dear in pairwise(at_all):
+        assert (cheap is None) == (dear is None)
+        assert cheap is None or cheap.looks >= dear.looks - 1e-9 >= 1.0 - 2e-9
+
+
+@given(times=st.none() | TIMES, one=st.integers(4, len(PRICES) - 1), every=st.integers(1, 12))
+def test_no_better_schedule(times, one, every):
+    """
+    No other choice among the moments at which a look may be has a lower cost.
+    """
+    generation = prior(WINDOW) if times is None else learned(times, window=WINDOW)
+    moments = schedule(generation, 0)
+    other = sorted({*moments[::every], moments[-1]})
+    ours = schedule(generation, one)
+
+    least = cost(generation, ours, PRICES[one])
+    assert least <= cost(generation, other, PRICES[one]) * (1.0 + 1e-6)
+
+
+def test_two_kinds():
+    """
+    Where reports take 2 or 40 minutes, no look is made in between unless it costs nearly nothing.
+    """
+    generation = learned([120.0] * 20 + [2400.0] * 20, window=WINDOW)
+    first, second = schedule(generation, price(64.0))[:2]
+
+    assert 105.0 <= first <= 150.0
+    assert 2300.0 <= second <= 2460.0
+
+
+def test_expected_looks():
+    """
+    The looks that are told are those that will be made on average.
+    """
+    generation = prior(WINDOW)
+    looks = schedule(generation, price(32.0))
+    chances = [1.0 - generation.ready_between(0.0, end) for end in [0.0, *looks[:-1]]]
+
+    following = inspection(generation).next(0.0, price(32.0))
+
+    assert sum(chances) == pytest.approx(following.looks)
+
+
+def test_repr():
+    """
+    Its own words for a debugger.
+    """
+    made = inspection(learned([600.0], window=WINDOW))
+    made.next(0.0, 3)
+
+    assert repr(made).startswith("<Inspection at ")
+    assert repr(made).endswith(" moments, 1 prices>")
