@@ -2,270 +2,72 @@
 How soon reports are seen to be READY, and at what price: ours beside the loops everyone writes.
 
 In virtual time, against the simulator with its budgets on. Lags are seconds from READY to being
-seen (or, for links, to having one), means over seeds; "max" is the mean of each run's largest.
+seen, means over seeds; "max" is the mean of each run's largest. Looks are list and status calls,
+calls those of the link besides. ``bound.py`` says what the least possible is.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import random
+import multiprocessing
 import statistics
-import tempfile
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import trio
-from bound import shared_bound
-from trio.testing import MockClock
-
-from reports_async import Credentials, Finished, JobRecord, JobStatus, MemoryStore, ReportsClient
-from reports_async._sansio import endpoints, markets, replies
-from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
+from bound import blind, least
+from polling import AZURE, CONTENDERS, DISTRIBUTIONS, Run, loop, oracle, ours
 
 if TYPE_CHECKING:
-    from reports_async.abc import HTTPRequest
+    from collections.abc import Callable, Iterator
 
-Draw = Callable[[random.Random], float]
-
-DISTRIBUTIONS: dict[str, Draw] = {
-    "uniform 5-45 min": lambda rng: rng.uniform(300.0, 2700.0),
-    "log-normal, 20 min": lambda rng: rng.lognormvariate(math.log(1200.0), 0.3),
-    "2 min or 40 min": lambda rng: (
-        rng.gauss(120.0, 10.0) if rng.random() < 0.5 else rng.gauss(2400.0, 60.0)
-    ),
+CASES: dict[str, tuple[int, dict[str, Any]]] = {
+    "1 job": (1, {"max_page_limit": 100}),
+    "5 jobs": (5, {"max_page_limit": 100}),
+    "27 jobs": (27, {"max_page_limit": 100}),
+    "27 jobs, pages of 10": (27, {"max_page_limit": 10}),
+    "12 jobs, strict": (12, {"strict_list": True}),
+    "27 jobs, strict": (27, {"strict_list": True}),
 }
-START = datetime(2026, 1, 5, 8, tzinfo=UTC)
-CREDENTIALS = Credentials("id", "secret")
 
 
 @attrs.frozen(kw_only=True)
-class Run:
-    """What one run came to."""
+class Trial:
+    """One line of the table, for one seed: who, at what; sent to a process of its own."""
 
-    mean: float
-    maximum: float
-    looks: float  # list and status calls per report
-    rejected: int  # 429s
+    who: str
+    times: str
+    case: str
+    history: bool = False
+    half: bool = False
+    seed: int = 0
 
+    def run(self) -> Run:
+        """Run it in virtual time."""
+        draw, (jobs, rules) = DISTRIBUTIONS[self.times], CASES[self.case]
+        if self.who == "oracle":
+            return oracle(draw, jobs, self.seed)
+        if self.who in CONTENDERS:
+            return loop(self.who, draw, jobs, self.seed, **rules)
+        return ours(draw, jobs, self.seed, history=self.history, shared=self.half, rules=rules)
 
-def scene(draw: Draw, jobs: int, *, seed: int, **rules: Any) -> tuple[Simulator, list[str]]:
-    """Make a simulator whose reports take as long as *draw* says, and the names of their types."""
-    rng = random.Random(seed)
-    simulator = Simulator(rules=Rules(token_lifetime=86400.0, **rules), seed=seed, rows=1)
-    types = [f"TYPE_{number:02}" for number in range(jobs)]
-    for name in types:
-        simulator.generation(name, draw(rng))
-    return simulator, types
+    @property
+    def title(self) -> str:
+        """What the table calls it."""
+        words = [f"{self.who}, {self.case}"]
+        if self.who == "**ours**":
+            words.append("with history" if self.history else "no history")
+        if self.half:
+            words.append("half the budget")
+        return ", ".join(words)
 
-
-def summary(simulator: Simulator, seen: dict[str, datetime]) -> Run:
-    """Put the figures of a run together."""
-    ready = {
-        request.report_type: request.ready_at
-        for request in simulator.requests
-        if request.report_type in seen and request.ready_at is not None
-    }
-    lags = [max(0.0, (seen[name] - ready[name]).total_seconds()) for name in seen]
-    calls = simulator.calls
-    return Run(
-        mean=statistics.mean(lags),
-        maximum=max(lags),
-        looks=sum(call.endpoint in ("list", "status") for call in calls) / len(lags),
-        rejected=sum(call.status == 429 for call in calls),
-    )
-
-
-# -- ours -----------------------------------------------------------------------------------------
-
-
-def remembered(draw: Draw, types: list[str], account: str, *, seed: int) -> list[JobRecord]:
-    """Make the records of a month: 40 earlier reports of each type."""
-    rng = random.Random(seed + 10_000)
-    records: list[JobRecord] = []
-    for name in types:
-        for number in range(40):
-            submitted = START - timedelta(hours=2 + 16 * number)
-            records.append(
-                JobRecord(
-                    key=f"{name}-{number}",
-                    account=account,
-                    report_type=name,
-                    version="v1",
-                    status=JobStatus.SAVED,
-                    reserved_at=submitted,
-                    request_id=f"{name}-{number}",
-                    submitted_at=submitted,
-                    received_at=submitted,
-                    generated_at=submitted + timedelta(seconds=draw(rng)),
-                )
-            )
-    return records
-
-
-async def rival(simulator: Simulator, clock: LoopClock) -> None:
-    """Spend half of the list and status budgets, as another program would."""
-    wire = Wire(simulator, clock)
-    await wire.token()
-    while True:
-        for call in (
-            endpoints.list_call(wire.site, endpoints.ListQuery(report_type="OTHER")),
-            endpoints.status_call(wire.site, "00000000-0000-4000-8000-000000000000"),
-        ):
-            wire.send(call)
-        await trio.sleep(360.0)
-
-
-async def play_ours(
-    draw: Draw, jobs: int, seed: int, *, history: bool, shared: bool, rules: dict[str, Any]
-) -> Run:
-    """Run the client itself."""
-    simulator, types = scene(draw, jobs, seed=seed, **rules)
-    clock, store = LoopClock(start=START), MemoryStore()
-    account = markets.account("id", markets.market("us").base_url)
-    if history:
-        for record in remembered(draw, types, account, seed=seed):
-            await store.save(record, now=START)
-    seen: dict[str, datetime] = {}
-
-    async def follow(client: ReportsClient, name: str) -> None:
-        job = client.request_report(name)
-        async for event in job.events():
-            if isinstance(event, Finished):
-                seen[name] = event.at
-                job.cancel()
-
-    with tempfile.TemporaryDirectory() as directory:
-        async with (
-            ReportsClient(
-                CREDENTIALS,
-                directory=directory,
-                transport=SimulatorTransport(simulator, clock),
-                store=store,
-                clock=clock,
-            ) as client,
-            trio.open_nursery() as nursery,
-        ):
-            if shared:
-                nursery.start_soon(rival, simulator, clock)
-            async with trio.open_nursery() as jobs_nursery:
-                for name in types:
-                    jobs_nursery.start_soon(follow, client, name)
-            nursery.cancel_scope.cancel()
-    return summary(simulator, seen)
-
-
-def ours(draw: Draw, jobs: int, seed: int, **options: Any) -> Run:
-    """Run the client in virtual time."""
-
-    async def play() -> Run:
-        return await play_ours(draw, jobs, seed, **options)
-
-    return trio.run(play, clock=MockClock(autojump_threshold=0))
-
-
-# -- the loops ------------------------------------------------------------------------------------
-
-
-@attrs.define
-class Wire:
-    """Bare calls to the simulator, as a program without this library makes them."""
-
-    simulator: Simulator
-    clock: LoopClock
-    site: endpoints.Site = attrs.field(
-        factory=lambda: endpoints.Site(base_url="https://api.example", headers={})
-    )
-    bearer: str = ""
-    serial: int = 0
-
-    async def token(self) -> None:
-        call = endpoints.token_call(self.site, CREDENTIALS, correlation_id=self.correlation())
-        reply = self.simulator.handle(call.request, self.clock.now())
-        self.bearer = replies.parse_token(call, self.response(reply)).value
-
-    def correlation(self) -> str:
-        self.serial += 1
-        return f"00000000-0000-4000-8000-{self.serial:012}"
-
-    @staticmethod
-    def response(reply: Any) -> Any:
-        from reports_async.abc import HTTPResponse  # noqa: PLC0415 -- one use
-
-        headers = {name.lower(): value for name, value in reply.headers.items()}
-        return HTTPResponse(status=reply.status, headers=headers, body=b"".join(reply.chunks()))
-
-    def send(self, call: endpoints.Call) -> Any:
-        request: HTTPRequest = endpoints.signed(
-            call, token=self.bearer, correlation_id=self.correlation()
-        )
-        return self.response(self.simulator.handle(request, self.clock.now()))
-
-
-Pause = Callable[[int, Any], float]
-
-
-def fixed(seconds: float) -> Pause:
-    """Wait the same, whatever happens, but at least as long as the server says."""
-    return lambda _attempt, reply: max(seconds, told(reply))
-
-
-def exponential(_attempt: int, reply: Any) -> float:
-    """Double the pause, from 1 s to 5 min."""
-    return max(min(300.0, 2.0**_attempt), told(reply))
-
-
-def told(reply: Any) -> float:
-    """Return what Retry-After says of a refused call."""
-    if reply.status != 429:
-        return 0.0
-    return float(reply.headers.get("retry-after", "0"))
-
-
-CONTENDERS: dict[str, Pause] = {
-    "status every 5 s": fixed(5.0),
-    "status every 10 s": fixed(10.0),
-    "status every 20 s": fixed(20.0),
-    "status every 30 s (azure-core's rule)": fixed(30.0),
-    "status every 60 s": fixed(60.0),
-    "status every 300 s": fixed(300.0),
-    "exponential backoff, 1-300 s": exponential,
-}
-
-
-def loop(pause: Pause, draw: Draw, jobs: int, seed: int) -> Run:
-    """Run a loop for each job, all at once, honouring the server's hints."""
-    simulator, types = scene(draw, jobs, seed=seed)
-    seen: dict[str, datetime] = {}
-
-    async def follow(wire: Wire, clock: LoopClock, name: str) -> None:
-        create = endpoints.create_call(wire.site, report_type=name, version="v1", body="{}")
-        request = replies.parse_created(create, wire.send(create))
-        status = endpoints.status_call(wire.site, request.request_id)
-        attempt = 0
-        while True:
-            reply = wire.send(status)
-            if reply.status == 200 and b"READY" in reply.body:
-                seen[name] = clock.now()
-                return
-            await trio.sleep(pause(attempt, reply))
-            attempt += 1
-
-    async def play() -> Run:
-        clock = LoopClock(start=START)
-        wire = Wire(simulator, clock)
-        await wire.token()
-        async with trio.open_nursery() as nursery:
-            for name in types:
-                nursery.start_soon(follow, wire, clock, name)
-        return summary(simulator, seen)
-
-    return trio.run(play, clock=MockClock(autojump_threshold=0))
-
-
-# -- the table ------------------------------------------------------------------------------------
+    @property
+    def least(self) -> float:
+        """The least mean lag possible."""
+        jobs, rules = CASES[self.case]
+        strict = "strict_list" in rules
+        share = 0.5 if self.half else 1.0
+        return least(DISTRIBUTIONS[self.times], jobs, strict=strict, share=share)
 
 
 def mean(runs: list[Run]) -> Run:
@@ -274,28 +76,42 @@ def mean(runs: list[Run]) -> Run:
         mean=statistics.mean(run.mean for run in runs),
         maximum=statistics.mean(run.maximum for run in runs),
         looks=statistics.mean(run.looks for run in runs),
+        calls=statistics.mean(run.calls for run in runs),
         rejected=sum(run.rejected for run in runs),
     )
 
 
-def row(name: str, run: Run, bound: float | None) -> None:
+def trials(times: str, *, loops: bool) -> Iterator[Trial]:
+    """Iterate the lines of one table."""
+    for case in CASES:
+        for history in (False, True):
+            for half in (False, True):
+                yield Trial(who="**ours**", times=times, case=case, history=history, half=half)
+    for case in ("1 job", "5 jobs", "27 jobs"):
+        yield Trial(who="oracle", times=times, case=case)
+        if loops:
+            for name in CONTENDERS:
+                yield Trial(who=name, times=times, case=case)
+
+
+def row(trial: Trial, run: Run) -> None:
     """Print one line of a table."""
-    least = "" if bound is None else f"{bound:.0f} ({run.mean / bound:.2f} x)"
+    bound = f"{trial.least:.0f}"
+    if trial.who == "**ours**":
+        bound += f" ({run.mean / trial.least:.2f} x)"
     print(
-        f"| {name} | {run.mean:.0f} | {run.maximum:.0f} | {run.looks:.2f} | {run.rejected} "
-        f"| {least} |",
+        f"| {trial.title} | {run.mean:.0f} | {run.maximum:.0f} | {run.looks:.2f} "
+        f"| {run.calls:.2f} | {run.rejected} | {bound} |",
         flush=True,
     )
 
 
-def cases() -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Iterate what is asked of ours: a name, the number of jobs, and how the server is."""
-    yield "1 job", 1, {"max_page_limit": 100}
-    yield "5 jobs", 5, {"max_page_limit": 100}
-    yield "27 jobs", 27, {"max_page_limit": 100}
-    yield "27 jobs, pages of 10", 27, {"max_page_limit": 10}
-    yield "12 jobs, strict", 12, {"strict_list": True}
-    yield "27 jobs, strict", 27, {"strict_list": True}
+def both(times: str) -> None:
+    """Print what status calls beside the lists could bring, and would cost."""
+    for case in ("5 jobs", "27 jobs"):
+        jobs, _ = CASES[case]
+        bound = least(DISTRIBUTIONS[times], jobs, both=True)
+        print(f"\nWith all status tokens spent beside the lists, {case}: {bound:.0f} s at least.")
 
 
 def draw_plot(path: str, seeds: range) -> None:
@@ -313,8 +129,8 @@ def draw_plot(path: str, seeds: range) -> None:
         "reports_async, list needs a type": lambda jobs, seed: ours(
             draw, jobs, seed, history=False, shared=False, rules={"strict_list": True}
         ),
-        "status every 30 s": lambda jobs, seed: loop(fixed(30.0), draw, jobs, seed),
-        "status every 300 s": lambda jobs, seed: loop(fixed(300.0), draw, jobs, seed),
+        "status every 30 s": lambda jobs, seed: loop(AZURE, draw, jobs, seed),
+        "status every 300 s": lambda jobs, seed: loop("status every 300 s", draw, jobs, seed),
     }
     figure, (lag, calls) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for name, contender in everyone.items():
@@ -342,27 +158,20 @@ def main() -> None:
     if arguments.plot:
         draw_plot(arguments.plot, seeds)
         return
-    for title, draw in DISTRIBUTIONS.items():
-        print(f"\n### Generation times: {title}\n")
-        print("| | mean lag, s | max lag, s | looks per report | 429s in all | least possible |")
-        print("|---|---|---|---|---|---|")
-        for name, jobs, rules in cases():
-            strict = "strict_list" in rules
-            bound = None if strict else shared_bound(draw, alone=jobs == 1)
-            for history in (False, True):
-                for half in (False, True):
-                    runs = [
-                        ours(draw, jobs, seed, history=history, shared=half, rules=rules)
-                        for seed in seeds
-                    ]
-                    label = f"**ours**, {name}, {'with' if history else 'no'} history"
-                    label += ", half the budget" if half else ""
-                    row(label, mean(runs), None if half else bound)
-        if arguments.loops:
-            for name, pause in CONTENDERS.items():
-                for jobs in (1, 27):
-                    runs = [loop(pause, draw, jobs, seed) for seed in seeds]
-                    row(f"{name}, {jobs} job{'s' if jobs > 1 else ''}", mean(runs), None)
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("fork")) as pool:
+        for times in DISTRIBUTIONS:
+            print(f"\n### Generation times: {times}\n")
+            print("| | mean lag, s | max lag, s | looks | calls | 429s in all | least possible |")
+            print("|---|---|---|---|---|---|---|", flush=True)
+            for trial in trials(times, loops=arguments.loops):
+                runs = pool.map(Trial.run, (attrs.evolve(trial, seed=seed) for seed in seeds))
+                row(trial, mean(list(runs)))
+            both(times)
+    ratio = blind(tuple(DISTRIBUTIONS.values()))
+    print(
+        f"\nWithout history, no schedule for one report is within {ratio:.2f} x of the least "
+        "possible lag for all three distributions."
+    )
 
 
 if __name__ == "__main__":
