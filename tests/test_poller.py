@@ -739,7 +739,8 @@ async def test_token_expires(bench):
         for waiter in waiters:
             assert "READY" == await waiter.outcome()
 
-        assert 4 == room.simulator.count("token")
+        # One at the first look, one each quarter of an hour after it.
+        assert 3 <= room.simulator.count("token") <= 4
         assert {200} == {call.status for call in room.simulator.calls}
 
 

@@ -159,10 +159,8 @@ def plan(waiting: Sequence[Waiting], means: Means) -> Plan:
     elif listed:
         plans.append(_shared(listed, means))
         lists = means.budgets[Endpoint.LIST]
-        if lists.wait(means.now, calls=int(means.pages)) > max(
-            means.schedule.cap, means.pages * lists.interval
-        ):
-            # Others have spent what the lists had: status calls must do.
+        if lists.wait(means.now, calls=int(means.pages)) > means.schedule.first:
+            # What the lists had is spent, by others perhaps: status calls must do.
             plans.append(_single(listed, means, endpoints=(Endpoint.STATUS,)))
     return min(plans, key=lambda one: one.wait)
 

@@ -188,12 +188,13 @@ def test_nothing_left(strict):
 
 def test_lists_spent_by_others():
     """
-    Where others have spent the lists for long, the status calls are used.
+    Where the lists are spent, by others perhaps, the status calls are used.
     """
     jobs = due("R1"), due("R2", tried=2600.0)
 
-    assert status("R1") == look(*jobs, lists=-5)
-    assert look(*jobs, lists=0) is None
+    assert status("R1") == look(*jobs, lists=0)
+    assert look(*jobs, lists=0, statuses=0) is None
+    assert look(*jobs, lists=1 - 10 / 180, statuses=20) is None
 
 
 def test_strict_for_hours():
@@ -213,12 +214,13 @@ def test_strict_for_hours():
 
 def test_pages():
     """
-    A list that takes several calls waits until it has them.
+    A list that takes several calls waits until it has them; status calls do not.
     """
     jobs = [due(f"R{number}") for number in range(27)]
 
     assert listing() == look(*jobs, lists=3, pages=3)
-    assert 180.0 == pytest.approx(plan(jobs, means(lists=2, pages=3)).wait)
+    assert Endpoint.STATUS is look(*jobs, lists=2, pages=3).endpoint
+    assert 180.0 == pytest.approx(plan(jobs, means(lists=2, statuses=-9, pages=3)).wait)
 
 
 def test_known_times():
