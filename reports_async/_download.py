@@ -133,7 +133,8 @@ class Downloader:
             target: Where the file goes; an older one there is replaced in one step.
             report_type: For errors.
             request_id: For errors, and to tell files of the same name apart.
-            tell: Called with `Received` (first bytes, then once a MiB) and `Retry`.
+            tell: Called with `Received` (first bytes, then once a MiB or
+                second) and `Retry`.
             reuse: A file that is at *target* already is the one that is wanted.
             unpack: In place of the option of that name.
             sha256: In place of the option of that name.

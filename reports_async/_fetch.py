@@ -62,6 +62,8 @@ TROUBLES: Final = {
 }
 # As much is kept in memory before a worker thread writes it, and told of as progress.
 BLOCK: Final = 1024 * 1024
+# Of a slow download so often, in seconds.
+SECOND: Final = 1.0
 # How long a worker thread goes on by itself, in seconds.
 STEP: Final = 0.1
 # How often we look whether another process is done with the same file, in seconds.
@@ -258,28 +260,30 @@ class Fetch:
             move = partial(self._pump, stream)
         else:
             move = partial(self._carry, stream)
-        pace = Pace(self.timeouts.stall, now=self.wall())
+        now = silent_since = self.wall()
+        pace = Pace(self.timeouts.stall, now=now)
         size = told = start = self.part.size
         broke: TransportError | None = None
         more = True
         while more and (total is None or size <= total):
             more = False
             try:
-                more = await move()
+                more = await move(first=size == start)
             except TransportError as exc:
                 broke = exc
-            came, size = self.part.size - size, self.part.size
-            # The first bytes are told at once, the others a mebibyte at a time.
-            if size > told and (not more or told == start or size - told >= BLOCK):
+            came, size, now = self.part.size - size, self.part.size, self.wall()
+            # The first bytes are told at once, the others a mebibyte or a second at a time.
+            much = size - told >= BLOCK or now - silent_since >= SECOND
+            if size > told and (much or told == start or not more):
                 self.tell(Received(received=size, total=total))
-                told = size
-            if more and pace.is_lost(came, now=self.wall()):
+                told, silent_since = size, now
+            if more and pace.is_lost(came, now=now):
                 return _TooSlow("Too few bytes came to wait for the others.")
         return broke
 
-    async def _pump(self, stream: BlockingStream) -> bool:
+    async def _pump(self, stream: BlockingStream, *, first: bool) -> bool:
         """Let a thread move what comes for a while; False: there is no more."""
-        seconds = STEP if self.part.size else 0.0
+        seconds = 0.0 if first else STEP
         work = partial(self.part.receive, stream.readinto, seconds=seconds)
         try:
             return await self._on_disk(work, abandon=True)
@@ -288,10 +292,10 @@ class Fetch:
             stream.cut()
             raise
 
-    async def _carry(self, stream: ByteStream) -> bool:
+    async def _carry(self, stream: ByteStream, *, first: bool) -> bool:
         """Move the next bytes over the event loop; False: there are no more."""
         blocks: list[bytes] = []
-        held, most = 0, BLOCK if self.part.size else 1
+        held, most = 0, 1 if first else BLOCK
         until = self.wall() + STEP
         more = True
         try:

@@ -257,12 +257,32 @@ async def test_no_length(world):
 async def test_progress(world):
     """Progress is told with the first bytes, then once a mebibyte, and at the end."""
     body = b"SKU\n" * (3 * MEBIBYTE // 4) + b"A1\n"
-    w = world(whole(body))
+    w = world(whole(body), wall=lambda: 0.0)
     await w.fetch()
 
     received = [value.received for value in w.told]
     assert [100 * 1024, 12 * 100 * 1024, 23 * 100 * 1024, len(body)] == received
     assert {len(body)} == {value.total for value in w.told}
+
+
+async def test_progress_of_a_slow_body(world):
+    """Where little comes, progress is told once a second."""
+    seconds = itertools.count(step=0.0625)
+    answer = Answer(TEXT[:160], headers=whole(TEXT[:160]).headers, piece=10)
+    w = world(answer, wall=lambda: next(seconds))
+    await w.fetch()
+
+    assert [10, 50, 90, 130, 160] == [value.received for value in w.told]
+
+
+async def test_progress_after_a_break(world):
+    """The first bytes of the rest are told at once, too."""
+    w = world(cut(100, etag='"v1"'), rest(100, etag='"v1"'), wall=lambda: 0.0)
+    w.host.answers[1].piece = 10
+    await w.fetch()
+
+    received = [value.received for value in w.told if isinstance(value, Received)]
+    assert [100, 110, len(BODY)] == received
 
 
 async def test_reuse(world):

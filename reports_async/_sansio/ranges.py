@@ -223,7 +223,9 @@ def _refusal(status: int, headers: Mapping[str, str], head: bytes) -> Setback:
         )
     expired = is_expiry(code) or _EXPIRY_WORDS.search(head) is not None
     if status in (401, 403) or (status >= HTTPStatus.BAD_REQUEST and expired):
-        return Setback(trouble=Trouble.EXPIRED, reason=told)
+        return Setback(
+            trouble=Trouble.EXPIRED, reason=f"{told.removesuffix('.')}: the link is no longer good."
+        )
     gone = status in (404, 410)
     return Setback(trouble=Trouble.GONE if gone else Trouble.REFUSED, reason=told)
 

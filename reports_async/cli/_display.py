@@ -32,7 +32,7 @@ HOUR: Final = 3600.0
 # READY is seen minutes after it is, so a little more than the window is not late yet.
 LATE: Final = 3000.0
 
-PHASE_WIDTH: Final = 11  # "downloading"
+PHASE_WIDTH: Final = 11  # "downloading", "interrupted"
 NUMBERS_WIDTH: Final = 17  # "999.9 of 999.9 MB"
 SMALLEST_BAR: Final = 8
 LARGEST_BAR: Final = 40
@@ -47,6 +47,7 @@ STYLES: Final[Mapping[Phase, str]] = {
     Phase.GENERATING: "cyan",
     Phase.READY: "green",
     Phase.DOWNLOADING: "magenta",
+    Phase.INTERRUPTED: "yellow",
     Phase.SAVED: "green",
     Phase.FAILED: "red",
 }
@@ -155,7 +156,7 @@ class Board:
                 return f"opens in {duration((row.until - now).total_seconds())}"
             case Phase.GENERATING:
                 return f"{duration(row.elapsed(now) or 0)} of {duration(WINDOW)}"
-            case Phase.DOWNLOADING:
+            case Phase.DOWNLOADING | Phase.INTERRUPTED:
                 return part(row.received, row.total)
             case Phase.SAVED if row.report is not None:
                 return size(row.report.size)
@@ -189,7 +190,7 @@ class Board:
             case Phase.GENERATING:
                 done = (row.elapsed(now) or 0) / WINDOW
                 style = style if done * WINDOW <= LATE else "yellow"
-            case Phase.DOWNLOADING if row.total:
+            case Phase.DOWNLOADING | Phase.INTERRUPTED if row.total:
                 done = row.received / row.total
             case Phase.READY | Phase.SAVED:
                 done = 1.0

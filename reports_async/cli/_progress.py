@@ -46,6 +46,7 @@ class Phase(StrEnum):
     GENERATING = "generating"
     READY = "ready"
     DOWNLOADING = "downloading"
+    INTERRUPTED = "interrupted"
     SAVED = "saved"
     FAILED = "failed"
 
@@ -74,6 +75,8 @@ class Row:
     total: int | None = None
     raw_status: str | None = None
     note: str = ""
+    interruptions: int = 0
+    new_links: int = 0
     report: Report | None = None
     error: ReportsError | None = None
     _samples: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]])
@@ -118,9 +121,14 @@ class Row:
                 self.phase, self.took = Phase.READY, self.elapsed(event.at)
                 words = "ready" if self.took is None else f"ready after {duration(self.took)}"
             case ev.Retrying():
-                self.phase, self.note = Phase.READY, event.reason
+                self.phase, self.note = Phase.INTERRUPTED, event.reason
                 self._samples.clear()
-                words = f"the download goes on after: {event.reason}"
+                words = f"interrupted: {event.reason}"
+            case ev.Linking() if self.phase is Phase.INTERRUPTED:
+                self.note = words = "asking for a new link"
+            case ev.Linked() if self.phase is Phase.INTERRUPTED:
+                self.new_links += 1
+                self.note = words = "there is a new link"
             case ev.Downloaded():
                 self.finish(event.report)
                 words = f"saved, {size(event.report.size)}"
@@ -136,19 +144,35 @@ class Row:
         return f"{event.raw_status} after {duration(event.elapsed)}"
 
     def _downloading(self, event: ev.Downloading, tick: float) -> str | None:
-        first = not self._samples
+        first, before = not self._samples, self.received
+        again = self.phase is Phase.INTERRUPTED
         self.phase, self.received, self.total = Phase.DOWNLOADING, event.received, event.total
         if first or tick - self._samples[-1][0] > SAMPLE:
             self._samples.append((tick, event.received))
         while tick - self._samples[0][0] > RATE_WINDOW:
             self._samples.popleft()
+        if again and before:
+            return self._going_on(before)
         if not first:
             return None
+        self.note = "" if again else self.note
         return "downloading" if event.total is None else f"downloading {size(event.total)}"
 
+    def _going_on(self, before: int) -> str:
+        self.interruptions += 1
+        if self.received >= before:
+            self.note = f"went on at {size(before)}"
+            return f"going on at {size(before)}"
+        self.note = "started again"
+        return "starting again"
+
     def finish(self, report: Report) -> None:
-        """End with a report."""
-        self.phase, self.report, self.note = Phase.SAVED, report, ""
+        """End with a report; what was lived through is told."""
+        self.phase, self.report = Phase.SAVED, report
+        counts = (("interruption", self.interruptions), ("new link", self.new_links))
+        self.note = ", ".join(
+            f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts if count
+        )
 
     def fail(self, error: ReportsError) -> None:
         """End without a report."""

@@ -76,7 +76,8 @@ class SimulatorServer:
         self._url = ""
         self._file_url = ""
         self._stack = AsyncExitStack()
-        self._serving: set[asyncio.Task[object]] = set()
+        self._runners: dict[bool, web.ServerRunner] = {}
+        self._serving: dict[asyncio.Task[object], bool] = {}
 
     @property
     def url(self) -> str:
@@ -129,6 +130,21 @@ class SimulatorServer:
         self.simulator.file_base_url = self._url if same else self._file_url
         return self
 
+    async def restart_files(self, *, down: float = 0.0) -> None:
+        """
+        Break off what the file host sends, refuse connections for a while, and listen again.
+
+        Args:
+            down: Seconds by the server's clock.
+
+        Raises:
+            ReportsError: The server is not running, or another took the port meanwhile.
+        """
+        port = int(self.file_url.rpartition(":")[2])
+        await self._stop(files=True)
+        await self._clock.sleep(down)
+        await self._start(port, files=True)
+
     async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
@@ -137,16 +153,23 @@ class SimulatorServer:
     ) -> None:
         """Close both ports and every connection, however slow an answer was meant to be."""
         self._url = self._file_url = ""
-        for task in self._serving:
-            task.cancel()
         await self._stack.aclose()
 
     async def _listen(self, stack: AsyncExitStack, port: int, *, files: bool) -> int:
+        stack.push_async_callback(self._stop, files=files)
+        return await self._start(port, files=files)
+
+    async def _stop(self, *, files: bool) -> None:
+        for task, about_files in self._serving.items():
+            if about_files == files:
+                task.cancel()
+        await self._runners[files].cleanup()
+
+    async def _start(self, port: int, *, files: bool) -> int:
         handler = partial(self._serve, files=files)
         server = web.Server(handler, access_log=None, handler_cancellation=True)
-        runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        runner = self._runners[files] = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
-        stack.push_async_callback(runner.cleanup)
         try:
             await web.TCPSite(runner, self._host, port).start()
         except OSError as exc:
@@ -157,11 +180,11 @@ class SimulatorServer:
     async def _serve(self, request: web.BaseRequest, *, files: bool) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None
-        self._serving.add(task)
+        self._serving[task] = files
         try:
             return await self._answer(request, files=files)
         finally:
-            self._serving.discard(task)
+            del self._serving[task]
 
     async def _answer(self, request: web.BaseRequest, *, files: bool) -> web.StreamResponse:
         asked = HTTPRequest(

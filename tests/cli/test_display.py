@@ -93,6 +93,11 @@ ROWS = [
         "r-1",
     ),
     (
+        Row("ITEM", "r-1", phase=Phase.INTERRUPTED, received=1, total=4, note="reset"),
+        "⠹ ITEM          interrupted  1 of 4 B",
+        "r-1  reset",
+    ),
+    (
         Row("ITEM", "r-1", phase=Phase.SAVED, report=REPORT, took=2700.0),
         "✓ ITEM          saved        1.2 MB",
         "r-1  ready after 45:00",
@@ -163,6 +168,7 @@ def test_widths(width):
         (generating(22.5), 20),
         (generating(500), 40),
         (Row("ITEM", phase=Phase.DOWNLOADING, received=1, total=4), 10),
+        (Row("ITEM", phase=Phase.INTERRUPTED, received=1, total=4), 10),
         (Row("ITEM", phase=Phase.DOWNLOADING, received=1), 0),
         (Row("ITEM", phase=Phase.READY), 40),
     ],

@@ -62,7 +62,9 @@ STEPS = [
     (ev.Finished(**stamp(44)), Phase.READY, "ready"),
     (ev.Downloading(**stamp(), received=0, total=2000), Phase.DOWNLOADING, "downloading 2.0 kB"),
     (ev.Downloading(**stamp(), received=0), Phase.DOWNLOADING, "downloading"),
-    (ev.Retrying(**stamp(), reason="reset"), Phase.READY, "the download goes on after: reset"),
+    (ev.Retrying(**stamp(), reason="reset"), Phase.INTERRUPTED, "interrupted: reset"),
+    (ev.Linking(**stamp()), Phase.STARTING, None),
+    (ev.Linked(**stamp()), Phase.STARTING, None),
     (ev.Downloaded(**stamp(), report=REPORT), Phase.SAVED, "saved, 1.2 MB"),
 ]
 
@@ -156,3 +158,86 @@ def test_no_rate_without_time():
     row._samples.extend([(1.0, 0), (1.0, 10)])
 
     assert row.rate() is None
+
+
+def told(row, *events):
+    return [(row.apply(event, tick=0.0), row.note) for event in events]
+
+
+def broken_off():
+    row = Row("ITEM", "r-1")
+    row.apply(ev.Downloading(**stamp(), received=412_000_000, total=1_000_000_000), tick=0.0)
+    row.apply(ev.Retrying(**stamp(), reason="reset"), tick=0.0)
+    return row
+
+
+def test_going_on():
+    """
+    Where a broken download went on is told, and stays until it breaks again.
+    """
+    came = [
+        ev.Downloading(**stamp(), received=size, total=1_000_000_000)
+        for size in (413_000_000, 500_000_000)
+    ]
+
+    assert [
+        ("going on at 412.0 MB", "went on at 412.0 MB"),
+        (None, "went on at 412.0 MB"),
+    ] == told(broken_off(), *came)
+
+
+def test_starting_again():
+    """
+    So is that it started again, where the host cannot go on.
+    """
+    came = ev.Downloading(**stamp(), received=1, total=1_000_000_000)
+
+    assert [("starting again", "started again")] == told(broken_off(), came)
+
+
+def test_new_link():
+    """
+    A link that has expired on the way is told, and the one in its place.
+    """
+    events = [
+        ev.Retrying(**stamp(), reason="expired"),
+        ev.Linking(**stamp()),
+        ev.Linked(**stamp()),
+    ]
+
+    assert [
+        ("interrupted: expired", "expired"),
+        ("asking for a new link", "asking for a new link"),
+        ("there is a new link", "there is a new link"),
+    ] == told(broken_off(), *events)
+
+
+def test_expired_before_the_first_byte():
+    """
+    Nothing that had begun was interrupted where a link has expired before it was used.
+    """
+    row = Row("ITEM", "r-1")
+    row.apply(ev.Retrying(**stamp(), reason="expired"), tick=0.0)
+    came = ev.Downloading(**stamp(), received=1, total=2000)
+
+    assert [("downloading 2.0 kB", "")] == told(row, came)
+    assert 0 == row.interruptions
+
+
+@pytest.mark.parametrize(
+    ("interruptions", "new_links", "note"),
+    [
+        (0, 0, ""),
+        (0, 1, "1 new link"),
+        (1, 0, "1 interruption"),
+        (2, 3, "2 interruptions, 3 new links"),
+    ],
+)
+def test_what_was_lived_through(interruptions, new_links, note):
+    """
+    At the end it is told what the download has lived through.
+    """
+    row = Row("ITEM", interruptions=interruptions, new_links=new_links, note="started again")
+    row.finish(REPORT)
+
+    assert note == row.note

@@ -169,6 +169,14 @@ def test_reason_tells_the_code():
     )
 
 
+def test_reason_tells_of_the_link():
+    """Where the link is to blame, the reason says so."""
+    answer = judge(403, {}, resume=None, head=XML % b"AuthenticationFailed")
+
+    told = "The file host answered HTTP 403 (AuthenticationFailed): the link is no longer good."
+    assert Setback(trouble=Trouble.EXPIRED, reason=told) == answer
+
+
 @pytest.mark.parametrize(("told", "expected"), [("7", 7.0), ("86400", 300.0), ("soon", 0.0)])
 def test_retry_after(told, expected):
     """A busy host is left alone as long as it wishes, within reason."""

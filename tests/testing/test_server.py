@@ -221,6 +221,35 @@ async def test_cut_in_a_long_report(
             await response.content.read()
 
 
+async def test_restart_of_the_file_host(
+    caller: Any, server: SimulatorServer, session: aiohttp.ClientSession
+) -> None:
+    """
+    The file host can be restarted in the middle: what it sends breaks off, the API goes on, and the
+    same links lead to the same files.
+    """
+    caller.simulator.generation("ITEM_MX", 0)
+    caller.simulator.fail("file", "stall", at=1000)
+    url = caller.url(caller.made())
+
+    async with session.get(url) as response:
+        await response.content.readexactly(1000)
+        await server.restart_files()
+        with pytest.raises(aiohttp.ClientError):
+            await response.content.read()
+    async with session.get(url, headers={"Range": "bytes=0-1"}) as response:
+        assert (206, b"PK") == (response.status, await response.read())
+    assert 200 == (await send(session, caller.login_request()))[0]
+
+
+async def test_restart_of_nothing() -> None:
+    """
+    A server that does not run is not restarted either.
+    """
+    with pytest.raises(ReportsError, match="not running"):
+        await SimulatorServer(Simulator()).restart_files()
+
+
 async def test_hanging_answer_ends_with_the_server(
     caller: Any, session: aiohttp.ClientSession
 ) -> None:
