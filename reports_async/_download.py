@@ -77,6 +77,10 @@ class Downloads:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # users are not always typed
             raise InvalidArgument(f"at_once must be a number from 1 up, not {self.at_once!r}.")
 
+    def slots(self) -> anyio.CapacityLimiter:
+        """Return what keeps to `at_once`, for all that share it."""
+        return anyio.CapacityLimiter(self.at_once)
+
     def named(self, name: str) -> str:
         """Return the name of the file that is kept, from that of the CSV."""
         return name if self.unpack else name.removesuffix(".csv") + ".zip"
@@ -103,12 +107,12 @@ class Downloader:
     api_base_url: str
     options: Downloads = field(factory=Downloads)
     wall: Callable[[], float] = time.monotonic
-    _slots: anyio.CapacityLimiter = field(init=False)
+    slots: anyio.CapacityLimiter = field(init=False)
     _threads: anyio.CapacityLimiter = field(init=False)
     _gates: dict[Path, _Gate] = field(factory=dict["Path", _Gate], init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._slots = anyio.CapacityLimiter(self.options.at_once)
+        self.slots = self.options.slots()
         # As many as there are slots, but tasks hold those.
         self._threads = anyio.CapacityLimiter(math.inf)
 
@@ -168,7 +172,7 @@ class Downloader:
                         request_id=request_id,
                         tell=tell,
                         reuse=known,
-                        slots=self._slots,
+                        slots=self.slots,
                         wall=self.wall,
                         threads=self._threads,
                     )

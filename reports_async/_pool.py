@@ -14,6 +14,7 @@ import anyio
 
 from ._client import SERVICE_NAME, ReportsClient
 from ._clock import SystemClock
+from ._download import Downloads
 from ._exceptions import InvalidArgument
 from ._hub import Hub
 from ._models import Timeouts
@@ -57,6 +58,7 @@ class ReportsPool:
         market, directory, channel_type: What a client has unless it is told otherwise.
         service_name, base_url, schedule, timeouts, clock: What all clients have; see
             `ReportsClient`.
+        downloads: How files are brought to the disk; `at_once` counts those of all clients.
         store, transport: What all clients share. Closed with the pool.
 
     .. versionadded:: 0.1
@@ -74,6 +76,7 @@ class ReportsPool:
         transport: Transport | None = None,
         schedule: PollSchedule = PollSchedule(),  # noqa: B008 -- a frozen value
         timeouts: Timeouts = Timeouts(),  # noqa: B008 -- a frozen value
+        downloads: Downloads = Downloads(),  # noqa: B008 -- a frozen value
         clock: Clock | None = None,
     ) -> None:
         self._market = markets.market(market).name
@@ -88,8 +91,10 @@ class ReportsPool:
             "transport": _LentTransport(self._transport),
             "schedule": schedule,
             "timeouts": timeouts,
+            "downloads": downloads,
             "clock": SystemClock() if clock is None else clock,
         }
+        self._slots = downloads.slots()
         self._clients: dict[tuple[str, str], _Member] = {}
         self._tasks: TrioTasks | None = None
         self._hub = Hub()
@@ -173,7 +178,7 @@ class ReportsPool:
             known = _Member(
                 credentials, market=place, directory=where, channel_type=channel, **self._shared
             )
-            known.join(settings, hub=self._hub, tasks=self._tasks)
+            known.join(settings, hub=self._hub, slots=self._slots, tasks=self._tasks)
             self._clients[key] = known
         elif known.settings != settings:
             raise InvalidArgument(
@@ -219,8 +224,16 @@ class _Member(ReportsClient):
 
     settings: tuple[object, ...] = ()
 
-    def join(self, settings: tuple[object, ...], *, hub: Hub, tasks: TrioTasks | None) -> None:
+    def join(
+        self,
+        settings: tuple[object, ...],
+        *,
+        hub: Hub,
+        slots: anyio.CapacityLimiter,
+        tasks: TrioTasks | None,
+    ) -> None:
         self.settings = settings
+        self._downloader.slots = slots
         self._api.hub.listen(hub.tell)
         if tasks is not None:
             self._equip(SharedTasks(tasks))

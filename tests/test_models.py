@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reports_async._exceptions import InvalidArgument
 from reports_async._filters import Filters
@@ -20,6 +22,7 @@ from reports_async._models import (
     ReportRequest,
     ReportSpec,
     RequestStatus,
+    Row,
     Timeouts,
 )
 
@@ -222,3 +225,17 @@ def test_columns_without_regard_to_case(tmp_path):
     assert {"SKU": "A1", "Sku": "A2", "Año": "2025"} == row
     with pytest.raises(KeyError, match="price"):
         row["price"]
+
+
+@given(
+    st.lists(st.text("aAbBßSsÉé\u0130\u0131\u017f", min_size=1), min_size=1, unique_by=str.casefold)
+)
+def test_columns_in_any_case(names):
+    """A column is found by its name in upper, lower and any case, and only by that."""
+    row = Row(zip(names, map(str, range(len(names))), strict=True))
+
+    for number, name in enumerate(names):
+        for said in (name, name.casefold(), name.swapcase()):
+            if said.casefold() == name.casefold():
+                assert (True, str(number)) == (said in row, row[said])
+    assert "/" not in row

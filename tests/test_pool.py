@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from reports_async import (
     Accepted,
     Credentials,
+    Downloads,
     InvalidArgument,
     JobCancelled,
     MemoryStore,
@@ -94,6 +96,47 @@ async def test_many_accounts(new_pool, simulator, transport, store):
     assert 1 == transport.closed
     assert 1 == store.closed
     assert "<ReportsPool market mx, closed>" == repr(pool)
+
+
+class WatchedTransport(SimulatorTransport):
+    """Counts the bodies that are on their way."""
+
+    open = most = 0
+
+    @asynccontextmanager
+    async def stream(self, *args, **kwargs):
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            async with super().stream(*args, **kwargs) as stream:
+                await anyio.lowlevel.checkpoint()
+                yield stream
+        finally:
+            self.open -= 1
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+async def test_downloads_at_once(new_pool, simulator, clock, tmp_path, at_once):
+    """
+    So many files come at the same time as the pool allows, whoever's they are.
+    """
+    transport = WatchedTransport(simulator, clock)
+    options = Downloads(at_once=at_once, unpack=False)
+    request_id = simulator.add_request("ITEM_MX", clock.now(), status="READY")
+    found = []
+
+    async def fetch(client):
+        found.append(await client.resume_report(request_id))
+
+    async with (
+        new_pool(transport=transport, downloads=options) as pool,
+        anyio.create_task_group() as group,
+    ):
+        for number in range(6):
+            group.start_soon(fetch, pool.client(account(number), directory=tmp_path / str(number)))
+
+    assert at_once == transport.most
+    assert {".zip"} == {report.path.suffix for report in found}
 
 
 async def test_one_client_each(new_pool):

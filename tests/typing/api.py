@@ -24,6 +24,7 @@ from reports_async import (
     Credentials,
     DownloadError,
     DownloadLink,
+    Downloads,
     EnumFilter,
     Filters,
     InvalidRequest,
@@ -298,7 +299,12 @@ def looking_on(client: ReportsClient) -> None:
 
 async def many_accounts() -> None:
     async with ReportsPool(
-        market="us", directory=Path(), store=sqlite, transport=by_aiohttp, timeouts=timeouts
+        market="us",
+        directory=Path(),
+        store=sqlite,
+        transport=by_aiohttp,
+        timeouts=timeouts,
+        downloads=Downloads(at_once=2),
     ) as pool:
         assert_type(pool, ReportsPool)
         client = pool.client(credentials, market="mx", directory="mx", channel_type=None)
