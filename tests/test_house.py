@@ -21,7 +21,7 @@ FACE = PACKAGE.name
 # do not know each other. A new room must be given its floor here.
 FLOORS = (
     {"__main__"},
-    {"__init__", "cli", "otel", "webhooks"},
+    {"__init__", "cli", "obstore", "otel", "webhooks"},
     {"_pool"},
     {"_client"},
     {"_many", "_observed"},
@@ -53,6 +53,7 @@ HOMES = {
     "asyncpg": "stores._postgres",
     "click": "cli",
     "httpx": "transports._httpx",
+    "obstore": "obstore",
     "opentelemetry": "otel",
     "opentelemetry-api": "otel",
     "platformdirs": "cli",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.util import find_spec
 
 import pytest
 
@@ -76,24 +75,6 @@ async def test_failed_report(new_client, simulator, clock, tmp_path):
         with pytest.raises(InvalidArgument, match="request_id"):
             async with client.open_report(""):
                 pytest.fail("it was opened")
-
-
-@pytest.mark.skipif(find_spec("obstore") is None, reason="obstore is not installed")
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_object_store(new_client, simulator, ready, tmp_path):
-    """An object store takes the stream as it is, in parts of the size that it likes."""
-    import obstore  # noqa: PLC0415 -- not everywhere
-    from obstore.store import MemoryStore  # noqa: PLC0415 -- not everywhere
-
-    store = MemoryStore()
-    async with (
-        new_client(directory=tmp_path) as client,
-        client.open_report(ready) as stream,
-    ):
-        await obstore.put_async(store, "reports/item.csv", stream, use_multipart=True)
-
-    stored = await obstore.get_async(store, "reports/item.csv")
-    assert content(simulator, ready) == bytes(await stored.bytes_async())
 
 
 async def test_options(new_client, simulator, ready, tmp_path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import aiohttp
 import httpx
+import obstore.store
 from aiohttp import web
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
@@ -61,6 +62,7 @@ from reports_async import (
     WebhookError,
 )
 from reports_async.abc import ByteStream, Clock, HTTPRequest, HTTPResponse, Store, Transport
+from reports_async.obstore import StoredReport, put_report
 from reports_async.otel import instrument
 from reports_async.stores import PostgresStore, RedisStore
 from reports_async.testing import ScaledClock, Simulator, SimulatorTransport
@@ -310,6 +312,8 @@ async def many_accounts() -> None:
         client = pool.client(credentials, market="mx", directory="mx", channel_type=None)
         assert_type(client, ReportsClient)
         assert_type(await client.fetch_report("ITEM_MX"), Report)
+        memory = obstore.store.MemoryStore()
+        assert_type(await put_report(client, "r-1", memory, "a.csv"), StoredReport)
         assert_type(pool.statistics(), Statistics)
         assert_type(pool.on_event(listener), Callable[[], None])
         assert_type(instrument(pool), Callable[[], None])
