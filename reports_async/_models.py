@@ -35,6 +35,9 @@ OnLimit = Literal["wait", "raise", "reuse"]
 # "Requests and files are kept 30 days": the API's third rule.
 RETENTION: Final = timedelta(days=30)
 
+# How ZIP and gzip begin.
+_ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b")
+
 
 class RequestStatus(StrEnum):
     """The API's status of a request. A word it invents tomorrow is UNKNOWN, and not terminal."""
@@ -220,7 +223,13 @@ class Report:
         The header names the keys; a byte order mark is dropped. A row that is longer than the
         header keeps its surplus out of the dictionary, a shorter one has empty strings. Columns are
         looked up without regard to case; see `Row`.
+
+        Raises:
+            InvalidArgument: The file is an archive, as `Downloads(unpack=False)` keeps it.
         """
+        with self.path.open("rb") as file:
+            if file.read(4).startswith(_ARCHIVES):
+                raise InvalidArgument(f"{self.path.name} is kept as an archive: unpack it first.")
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             header = next(reader, list[str]())

@@ -84,6 +84,8 @@ async def test_options(new_client, simulator, ready, tmp_path):
         report = await client.resume_report(ready)
 
     assert (".zip", [report.path]) == (report.path.suffix, list(tmp_path.iterdir()))
+    with pytest.raises(InvalidArgument, match=r"\.zip is kept as an archive: unpack it first"):
+        next(report.rows())
     assert hashlib.sha256(report.path.read_bytes()).hexdigest() == report.sha256
 
 
