@@ -107,6 +107,38 @@ async def test_web_app(name: str, tmp_path: Path) -> None:
     assert b"never awaited" not in output
 
 
+async def test_passed_on(tmp_path: Path) -> None:
+    """
+    A web app passes on a report that another program asked for, keeps nothing, and says what fails.
+    """
+    simulator, clock = Simulator(rows=30_000), ScaledClock(SPEED)
+    request_id = simulator.add_request("ITEM_MX", clock.now(), status="READY")
+    failed = simulator.add_request("INVENTORY_MX", clock.now(), status="ERROR")
+    async with (
+        asyncio.timeout(PATIENCE),
+        SimulatorServer(simulator, clock=clock) as server,
+        program(
+            str(EXAMPLES / "aiohttp_app.py"),
+            PORT="0",
+            REPORTS_BASE_URL=server.url,
+            REPORTS_SPEED=str(SPEED),
+            REPORTS_DIRECTORY=str(tmp_path),
+            WALMART_CLIENT_ID="id",
+            WALMART_CLIENT_SECRET="secret",
+        ) as process,
+        aiohttp.ClientSession(await address(process)) as session,
+    ):
+        async with session.get(f"/requests/{request_id}") as response:
+            assert (200, "text/csv") == (response.status, response.content_type)
+            text = await response.read()
+            assert len(text) == response.content_length
+        async with session.get(f"/requests/{failed}") as response:
+            assert (502, failed) == (response.status, (await response.json())["request_id"])
+
+    assert simulator.digest(request_id) == hashlib.sha256(text).hexdigest()
+    assert [] == os.listdir(tmp_path)  # noqa: PTH208 -- async
+
+
 async def test_webhook_app(tmp_path: Path) -> None:
     """
     An app that is told of its report answers at once, long before the first look would be made.
