@@ -13,8 +13,8 @@ import io
 import socket
 import ssl
 import threading
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiohappyeyeballs
 from anyio import to_thread
@@ -22,18 +22,15 @@ from attrs import define, field
 from yarl import URL
 
 from ._shared import Translated, failure, joined_headers, limit, wire_headers, wire_url
+from ._wire import EncryptedWire, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from reports_async._http import HTTPRequest
 
-# A TLS record: as much as the sockets of this world hand over at a time.
-_RECORD: Final = 16 * 1024
 # What `read` returns at most.
 _PIECE: Final = 256 * 1024
-# How long a buffer may fill before what is in it is handed over, in seconds.
-_MOMENT: Final = 0.005
 # As much is read at most beyond the headers.
 _READ_AHEAD: Final = io.DEFAULT_BUFFER_SIZE
 
@@ -60,11 +57,10 @@ class DirectReply:
 
     _request: HTTPRequest
     _stall: float | None
-    _socket: socket.socket
+    _wire: Wire
     _response: http.client.HTTPResponse | None = field(default=None, init=False)
     _left: int | None = field(default=None, init=False)
     _begun: bool = field(default=False, init=False)
-    _broke: Exception | None = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
     _is_cut: bool = field(default=False, init=False)
 
@@ -87,10 +83,10 @@ class DirectReply:
         """Send the request and wait for the headers. Blocks until then, or until `cut`."""
         with self._lock:
             url = _url(self._request)
-            if url.scheme == "https":
-                self._encrypt(context(), url.raw_host or "")
+            if isinstance(self._wire, EncryptedWire):
+                self._wire.shake_hands(context(), url.raw_host or "")
             connection = http.client.HTTPConnection("")
-            connection.sock = self._socket
+            connection.sock = cast("socket.socket", self._wire)
             # Encoded already: a signature does not survive a second thought about its escapes.
             connection.putrequest(
                 self._request.method, url.raw_path_qs, skip_host=True, skip_accept_encoding=True
@@ -101,16 +97,7 @@ class DirectReply:
             connection.endheaders()
             self._response = connection.getresponse()
             self._left = self._response.length
-            self._socket.settimeout(self._stall)
-
-    def _encrypt(self, context: ssl.SSLContext, host: str) -> None:
-        wrapped = context.wrap_socket(
-            self._socket, server_hostname=host, do_handshake_on_connect=False
-        )
-        self._socket = wrapped
-        if self._is_cut:
-            raise ConnectionAbortedError
-        wrapped.do_handshake()
+            self._wire.stall = self._stall
 
     async def read(self) -> bytes:
         """Return the next piece; see `ByteStream`."""
@@ -132,8 +119,6 @@ class DirectReply:
                 raise failure(self._request, what) from exc
 
     def _fill(self, buffer: memoryview) -> int:
-        if self._broke is not None:
-            raise self._broke
         if self._is_cut:
             raise ConnectionAbortedError
         if self._answer.chunked:
@@ -141,49 +126,26 @@ class DirectReply:
             buffer[: len(piece)] = piece
             return len(piece)
         if self._left is None:
-            return self._receive(buffer, None)
-        size = self._receive(buffer[: self._left], self._left) if self._left else 0
+            return self._some(buffer)
+        if not self._left:
+            return 0
+        size = self._some(buffer[: self._left])
+        if not size:
+            raise http.client.IncompleteRead(b"", self._left)
         self._left -= size
         return size
 
-    def _receive(self, buffer: memoryview, left: int | None) -> int:
-        """Wait for the first bytes, and a moment for as many as there is room for."""
-        size = self._some(buffer, left)
-        self._socket.settimeout(_MOMENT)
-        try:
-            while 0 < size < len(buffer) - _RECORD:
-                came = self._some(buffer[size:], left and left - size)
-                if not came:
-                    break
-                size += came
-        except TimeoutError:
-            pass
-        except (http.client.HTTPException, OSError) as exc:
-            # What came before is good, and saves asking for it again.
-            self._broke = exc
-        finally:
-            self._socket.settimeout(self._stall)
-        return size
-
-    def _some(self, buffer: memoryview, left: int | None) -> int:
-        """Read once: as much as there is, not as much as there is room for."""
-        if not self._begun:
-            # What the headers' reader has read too much; after that nothing is between us and
-            # the socket.
-            self._begun = True
-            size = self._answer.fp.readinto1(buffer[:_READ_AHEAD])
-        else:
-            size = self._socket.recv_into(buffer)
-        if not size and left:
-            raise http.client.IncompleteRead(b"", left)
-        return size
+    def _some(self, buffer: memoryview) -> int:
+        if self._begun:
+            return self._wire.receive(buffer, len(buffer))
+        # What the headers' reader has read too much; after that nothing is between us and the wire.
+        self._begun = True
+        return self._answer.fp.readinto1(buffer[:_READ_AHEAD])
 
     def cut(self) -> None:
         """End the connection; whoever waits for it comes back. Never blocks."""
         self._is_cut = True
-        with suppress(OSError):
-            # Not `SSLSocket.shutdown`: that one would go on in plain text.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        self._wire.cut()
 
     def close(self) -> None:
         """End the connection and let go of the socket, when no thread reads from it any more."""
@@ -191,7 +153,7 @@ class DirectReply:
         with self._lock:
             if self._response is not None:
                 self._response.close()
-            self._socket.close()
+            self._wire.release()
 
 
 @asynccontextmanager
@@ -223,7 +185,7 @@ def _url(request: HTTPRequest) -> URL:
     return url
 
 
-async def _connected(request: HTTPRequest) -> socket.socket:
+async def _connected(request: HTTPRequest) -> Wire:
     url = _url(request)
     addresses: Any = await asyncio.get_running_loop().getaddrinfo(
         url.raw_host, url.port, type=socket.SOCK_STREAM
@@ -234,4 +196,4 @@ async def _connected(request: HTTPRequest) -> socket.socket:
     )
     made.setblocking(True)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return made
+    return (EncryptedWire if url.scheme == "https" else Wire)(made)
