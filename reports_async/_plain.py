@@ -151,6 +151,15 @@ class PlainCalls:
         )
 
     @property
+    def report_types(self) -> tuple[str, ...]:
+        """
+        The report types that are known of this market: not all that there are.
+
+        .. versionadded:: 0.1
+        """
+        return markets.market(self._market).report_types
+
+    @property
     def subscriptions(self) -> Subscriptions:
         """The webhook subscriptions of this account: list, create, test, delete."""
         return Subscriptions(self._api, market=self._market, check_open=self._check_open)

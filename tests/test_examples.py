@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from reports_async.testing import ScaledClock, Simulator, SimulatorServer
+from reports_async.testing import Rules, ScaledClock, Simulator, SimulatorServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -182,19 +182,28 @@ async def test_webhook_app(tmp_path: Path) -> None:
     assert simulator.digest(request.request_id) == hashlib.sha256(text).hexdigest()
 
 
-async def test_program_of_ten_lines(tmp_path: Path) -> None:
+def digests(directory: Path) -> list[str]:
+    files = directory.glob("*.csv")
+    return sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(strict_list=True)], ids=["open", "strict"])
+async def test_all_reports(rules: Rules, tmp_path: Path) -> None:
     """
-    The ten-line program fetches two types at the same time.
+    Ten lines fetch all types of a market at once, under the real budgets, without one refusal.
     """
-    simulator = Simulator(generation=1200.0)
+    simulator, speed = Simulator(rules=rules), 600.0
     async with (
         asyncio.timeout(PATIENCE),
-        SimulatorServer(simulator, clock=ScaledClock(SPEED)) as server,
+        SimulatorServer(simulator, clock=ScaledClock(speed)) as server,
     ):
-        arguments = (str(EXAMPLES / "fetch_two.py"), server.url, str(SPEED))
+        arguments = (str(EXAMPLES / "all_reports.py"), server.url, str(speed))
         async with program(*arguments, cwd=tmp_path) as process:
             output, _ = await process.communicate()
 
     assert 0 == process.returncode, output.decode()
-    assert {"ITEM_MX", "INVENTORY_MX"} == set(re.findall(r"^(\w+):", output.decode(), re.MULTILINE))
-    assert {".csv"} == {Path(name).suffix for name in os.listdir(tmp_path)}  # noqa: PTH208 -- async
+    made = [simulator.digest(request.request_id) for request in simulator.requests]
+    assert 27 == simulator.creates() == len(made)
+    assert sorted(made) == digests(tmp_path)
+    assert set() == {call for call in simulator.calls if call.status == 429}
+    assert () == simulator.violations

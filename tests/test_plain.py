@@ -705,3 +705,11 @@ async def test_local_time(simulator, clock, new_client):
         request = await client.create_request("ITEM_MX")
 
         assert abs(client.local_time(request.submitted_at) - clock.now()) < timedelta(seconds=2)
+
+
+async def test_report_types(new_client):
+    """
+    A client knows the types of its market.
+    """
+    async with new_client() as client:
+        assert client.report_types == ("ITEM_MX", "INVENTORY_MX")

@@ -7,6 +7,7 @@ The inner one never touches the real store: its hours are not the real ones.
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from attrs import evolve
 
 from reports_async._credentials import Credentials
 from reports_async.stores import MemoryStore
-from reports_async.testing import ScaledClock, Simulator, SimulatorServer
+from reports_async.testing import Rules, ScaledClock, Simulator, SimulatorServer
 
 from ._exits import TABLE, Interrupted
 from ._options import SIMULATED_SPEED, checked_speed
@@ -96,25 +97,29 @@ async def simulated(
 @click.option(
     "--seed", type=int, metavar="N", help="Ids, times and contents come from it; else from chance."
 )
-def simulate_command(*, port: int, speed: float | None, rows: int, seed: int | None) -> None:
+@click.option("--strict-list", is_flag=True, help="Refuse lists that name no report type.")
+def simulate_command(
+    *, port: int, speed: float | None, rows: int, seed: int | None, strict_list: bool
+) -> None:
     """
     Serve Walmart's On-request Reports API on this machine, until Ctrl-C.
 
     It takes any credentials and enforces the published rules: the hour of each type, budgets,
-    expiring tokens and links. Each call is logged as one line on stderr. Ctrl-C is the way to
-    end it, and no error: the exit code is 0.
+    expiring tokens and links. Each call is logged as one line on stderr, and what they came to
+    is told at the end. Ctrl-C is the way to end it, and no error: the exit code is 0.
     """
+    rules = Rules(strict_list=strict_list)
+    simulator = Simulator(rules=rules, rows=rows, seed=_any_seed() if seed is None else seed)
+    log = _Log()
     try:
-        seed = _any_seed() if seed is None else seed
-        run(partial(_serve, port=port, speed=speed, rows=rows, seed=seed))
+        run(partial(_serve, simulator, port=port, speed=speed, log=log))
     except Interrupted:
-        click.echo("Stopped.", err=True)
+        click.echo(f"Stopped{log}.", err=True)
 
 
-async def _serve(*, port: int, speed: float | None, rows: int, seed: int) -> None:
-    simulator = Simulator(rows=rows, seed=seed)
+async def _serve(simulator: Simulator, *, port: int, speed: float | None, log: _Log) -> None:
     clock = make_clock(speed)
-    async with SimulatorServer(simulator, clock=clock, port=port, on_call=_log) as server:
+    async with SimulatorServer(simulator, clock=clock, port=port, on_call=log.add) as server:
         click.echo(f"The simulated API is at {server.url}, until Ctrl-C. Use it from elsewhere:")
         click.echo("")
         click.echo("  export WALMART_CLIENT_ID=any WALMART_CLIENT_SECRET=any")
@@ -124,5 +129,17 @@ async def _serve(*, port: int, speed: float | None, rows: int, seed: int) -> Non
         await anyio.sleep_forever()
 
 
-def _log(call: SimulatedCall) -> None:
-    click.echo(str(call), err=True)
+class _Log:
+    """One line per call, and how many there were of each kind."""
+
+    def __init__(self) -> None:
+        self._counts = Counter[str]()
+
+    def add(self, call: SimulatedCall) -> None:
+        """Write a call's line."""
+        click.echo(str(call), err=True)
+        self._counts[call.kind] += 1
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(self._counts.items()))
+        return told and f" after {told}"

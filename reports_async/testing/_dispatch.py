@@ -53,9 +53,13 @@ class SimulatedCall:
     report_type: str | None = None
     request_id: str | None = None
 
+    @property
+    def kind(self) -> str:
+        """What was called and what was answered, e.g. ``list 200``."""
+        return f"{self.endpoint} {self.status or 'no answer'}"
+
     def __str__(self) -> str:
-        outcome = str(self.status) if self.status else "no answer"
-        words = (f"{self.at:%H:%M:%S}", self.endpoint, outcome, self.report_type, self.request_id)
+        words = (f"{self.at:%H:%M:%S}", self.kind, self.report_type, self.request_id)
         return " ".join(filter(None, words))
 
 

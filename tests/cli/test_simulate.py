@@ -53,7 +53,7 @@ def test_simulate_for_others(simulate, program):
     assert 0 == process.returncode
     assert "token 200\n" in log
     assert "create 200 ITEM_MX" in log
-    assert log.endswith("Stopped.\n")
+    assert re.search(r"\nStopped after 1 create 200, 1 file 200, 1 link 200, .*token 200\.\n$", log)
     assert "" == output
 
 
@@ -64,9 +64,26 @@ def test_simulate_in_real_time(simulate):
     process = simulate()
     head = [process.stdout.readline() for _ in range(5)]
     process.send_signal(signal.SIGTERM)
+    _, log = process.communicate()
 
-    assert 0 == process.wait()
+    assert 0 == process.returncode
     assert "--speed" not in head[3]
+    assert log == "Stopped.\n"
+
+
+def test_simulate_a_strict_list(simulate, program):
+    """
+    With --strict-list a list must name a type.
+    """
+    process = simulate("--strict-list")
+    url = re.search(r"http://\S+:\d+", process.stdout.readline())[0]
+
+    result = program("list", "--base-url", url)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+    assert 1 == result.exit_code
+    assert "The parameter reportType is missing" in result.stderr
 
 
 def test_simulate_on_a_taken_port(program, server):

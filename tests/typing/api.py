@@ -261,6 +261,7 @@ async def webhooks(client: ReportsClient, app: web.Application) -> None:
         BasicAuth("user", "password"),
         OAuthServer(url="https://auth.example", client_id="id", client_secret="secret"),
     ]
+    assert_type(client.report_types, tuple[str, ...])
     assert_type(client.subscriptions, Subscriptions)
     assert_type(await client.subscriptions.list(status="ACTIVE"), tuple[Subscription, ...])
     made = await client.subscriptions.create("https://hooks.example", auth=proofs[0])
