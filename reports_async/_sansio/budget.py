@@ -63,10 +63,14 @@ class Bucket:
         tokens = min(float(self.capacity), self.tokens + gained)
         return evolve(self, tokens=tokens, as_of=max(now, self.as_of))
 
+    def usable(self, now: float) -> float:
+        """Return the tokens that there are for us at *now*, with the fraction of the next."""
+        return self.at(now).tokens - self.spare
+
     def available(self, now: float) -> int:
         """Return how many calls can be made at *now*."""
         # A hair of tolerance: 179.9999 of 180 seconds is a token, not one more wait.
-        return max(0, math.floor(self.at(now).tokens - self.spare + 1e-6))
+        return max(0, math.floor(self.usable(now) + 1e-6))
 
     def full(self, now: float) -> bool:
         """Tell whether the bucket would lose what comes next."""
@@ -77,7 +81,7 @@ class Bucket:
         calls = min(calls, self.capacity)
         if self.available(now) >= calls:
             return 0.0
-        return (calls + self.spare - self.at(now).tokens) / self.rate
+        return (calls - self.usable(now)) / self.rate
 
     def spend(self, now: float) -> Bucket:
         """Return the bucket after a call at *now*."""

@@ -206,7 +206,7 @@ def _gap(
     waiting: Sequence[Waiting], buckets: Sequence[Bucket], *, now: float, since: float, pages: float
 ) -> float:
     """Return the seconds from the last look, *since* seconds ago, to the next."""
-    tokens = sum(bucket.at(now).tokens for bucket in buckets) / pages
+    tokens = sum(bucket.usable(now) for bucket in buckets) / pages
     rate = sum(bucket.rate for bucket in buckets) / pages
     cells = _intensity(waiting, since)
     gap = _next(cells, tokens, rate, gains_from=since)
@@ -220,7 +220,9 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
     now = means.now
     buckets = {endpoint: means.budgets[endpoint].at(now) for endpoint in endpoints}
     rate = sum(bucket.rate for bucket in buckets.values())
-    price = _price(waiting, means, tokens=sum(one.tokens for one in buckets.values()), rate=rate)
+    price = _price(
+        waiting, means, tokens=sum(one.usable(now) for one in buckets.values()), rate=rate
+    )
     delay = min(bucket.wait(now) for bucket in buckets.values())
     if delay > 0.0:
         return Plan(look=None, wait=delay, price=price)
