@@ -166,7 +166,24 @@ class EmptyLists(SimulatorTransport):
         return response
 
 
-class Uncounted(SimulatorTransport):
+class Pages(SimulatorTransport):
+    """
+    Notes which lists are asked for.
+    """
+
+    urls = ()
+
+    async def send(self, request, *, timeout):
+        if "/reportRequests?" in request.url:
+            self.urls = (*self.urls, request.url)
+        return await super().send(request, timeout=timeout)
+
+    @property
+    def further(self):
+        return [url for url in self.urls if re.search(r"[?&]page=[2-9]", url)]
+
+
+class Uncounted(Pages):
     """
     A server whose list does not say how many entries it has.
     """
@@ -538,26 +555,69 @@ async def test_pages_within_the_budget(bench):
         assert room.simulator.count("status") >= 2
 
 
-async def test_pages_that_show_nothing_new(bench):
+@pytest.mark.parametrize(("server", "reads_on"), [(Pages, False), (Uncounted, True)])
+async def test_pages_that_show_nothing_new(bench, server, reads_on):
     """
     Where the server counts its list, a page on which all is known already is not read.
     """
-    looks = []
-    for transport in (SimulatorTransport, Uncounted):
-        simulator = Simulator(rules=Rules(max_page_limit=10))
-        async with bench(simulator, transport=transport) as room:
-            ends = {f"TYPE_{number:02}": 300 + 90 * number for number in range(27)}
-            for name, seconds in ends.items():
-                simulator.generation(name, seconds)
-            start = room.clock.monotonic()
-            waiters = room.wait_for(*ends)
-            for waiter, seconds in zip(waiters, ends.values(), strict=True):
-                assert "READY" == await waiter.outcome()
-                assert waiter.times[-1] - start < seconds + 300
+    made = []
 
-            looks.append(room.looks)
+    def transport(simulator, clock):
+        made.append(server(simulator, clock))
+        return made[0]
 
-    assert looks[0] < looks[1]
+    async with bench(Simulator(rules=Rules(max_page_limit=10)), transport=transport) as room:
+        for number in range(14):
+            room.simulator.generation(f"QUICK_{number}", 400)
+        for number in range(12):
+            room.simulator.never_ready(f"SLOW_{number}")
+        quick = room.wait_for(*(f"QUICK_{number}" for number in range(14)))
+        room.wait_for(*(f"SLOW_{number}" for number in range(12)))
+        for waiter in quick:
+            assert "READY" == await waiter.outcome()
+        known = len(made[0].further)
+        await room.clock.sleep(1200)
+
+        assert reads_on == (len(made[0].further) > known)
+
+
+async def test_pages_one_after_the_other(bench):
+    """
+    27 reports on pages of ten, READY one after the other, are each seen within minutes.
+    """
+    async with bench(Simulator(rules=Rules(max_page_limit=10))) as room:
+        ends = {f"TYPE_{number:02}": 300 + 90 * number for number in range(27)}
+        for name, seconds in ends.items():
+            room.simulator.generation(name, seconds)
+        start = room.clock.monotonic()
+        waiters = room.wait_for(*ends)
+        for waiter, seconds in zip(waiters, ends.values(), strict=True):
+            assert "READY" == await waiter.outcome()
+            assert waiter.times[-1] - start < seconds + 300
+
+
+async def test_ready_before_it_was_seen_in_progress(bench):
+    """
+    A request that the list of those in progress never showed is asked for by its id.
+    """
+    async with bench(Simulator(rules=Rules(max_page_limit=2))) as room:
+        for number in range(4):
+            room.simulator.generation(f"QUICK_{number}", 500)
+        for key in ("SLOW", "SLOWER", "LAST"):
+            room.simulator.never_ready(key)
+        # Newest first: the oldest of seven is on a page that the first look does not come to.
+        (last,) = room.wait_for("LAST")
+        quick = room.wait_for(*(f"QUICK_{number}" for number in range(4)))
+        room.wait_for("SLOW", "SLOWER")
+        for waiter in quick:
+            assert "READY" == await waiter.outcome()
+        assert [] == last.told
+
+        room.simulator.generation("LAST", 501)
+        start = room.clock.monotonic()
+
+        assert "READY" == await last.outcome()
+        assert room.clock.monotonic() - start < 300
 
 
 async def test_hidden_from_lists(bench):
