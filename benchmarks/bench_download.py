@@ -2,19 +2,25 @@
 From link to file, beside curl and others: throughput, processor time, the loop's lag, memory.
 
 The server is nginx on this machine. Files are written to memory where there is a file system for it
-(``/dev/shm``): the wire is measured, not the disk. Each figure is the median of interleaved runs.
-``bench_download.py [MiB] [rounds]``; 1024 and 5 by default. ``idle`` is curl beside a loop that has
-nothing to do: the lag that the machine itself makes. BENCH_JSON names a file for the figures, which
+(``/dev/shm``): the wire is measured, not the disk. Contenders run in turn, each in a process of its
+own; a run that other programs disturbed is made again. Speeds and processor times are compared
+round by round with those of the first contender; the median of that is printed, and at the end all
+that was to be reached. About a quarter of an hour; ``--only WORD`` runs the races with that word in
+their title, and with ``--json FILE`` the figures of several such runs come together, which
 ``plot_download.py`` draws.
+
+``idle`` is curl beside a loop that has nothing to do: the lag that the machine itself makes.
+``bare`` is the shortest loop that can be written over Python's `ssl` and sockets. ``cp`` copies the
+file without any network. In the last race a number is `Downloads.at_once`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,27 +28,63 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import quiet
 from attrs import frozen
-from nginx import nginx
+from download_table import CAPS, LARGE, PLAIN, ROWS, SIXTEEN, STREAM, table, targets
+from nginx import Server, nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from download_table import Figures
+
 MEBIBYTE = 1024 * 1024
-MARGIN = "  {:<34}{:>10}{:>12}{:>12}{:>12}{:>12}{:>12}"
-CONTENDERS = ["curl", "idle", "reports_async", "aiohttp", "aiofiles", "httpx"]
+# A run that others disturb is made again, so often.
+TRIES = 3
 
 
 @frozen(kw_only=True)
 class Race:
-    """One question: the same file, fetched by each contender."""
+    """One question: the same file, fetched by each contender; the first is what others are to."""
 
     title: str
-    url: str
-    size: int
+    file: str
+    contenders: Sequence[str]
+    scheme: str = "https"
     count: int = 1
-    contenders: Sequence[str] = tuple(CONTENDERS)
-    base: str = "curl"
+
+
+RACES = (
+    Race(
+        title=STREAM,
+        file="random.bin",
+        contenders=["curl", "idle", "bare", "reports_async", "aiohttp", "aiofiles", "httpx", "cp"],
+    ),
+    Race(
+        title=PLAIN,
+        file="random.bin",
+        scheme="http",
+        contenders=("curl", "bare", "reports_async", "aiohttp", "httpx"),
+    ),
+    Race(
+        title=ROWS,
+        file="rows.zip",
+        contenders=("curl", "reports_async", "aiohttp", "aiofiles", "httpx"),
+    ),
+    Race(title=LARGE, file="large.zip", contenders=("curl", "reports_async", "aiohttp")),
+    Race(
+        title=SIXTEEN,
+        file="sixteenth.bin",
+        count=16,
+        contenders=("curl", "idle", "reports_async", "aiohttp", "httpx"),
+    ),
+    Race(
+        title=CAPS,
+        file="sixteenth.bin",
+        count=16,
+        contenders=("curl", *(f"reports_async:{number}" for number in (1, 2, 4, 8, 16))),
+    ),
+)
 
 
 def random_file(path: Path, size: int) -> None:
@@ -78,12 +120,29 @@ def zipped_rows(path: Path, size: int) -> None:
             file.write(block[: size - start])
 
 
-def run(name: str, race: Race, directory: Path, certificate: Path) -> dict[str, float]:
+def make(served: Path, name: str, size: int) -> int:
+    """Make a file unless it is there; return how many bytes come of it in the end."""
+    sizes = {
+        "random.bin": size,
+        "sixteenth.bin": size // 16,
+        "rows.zip": 300_000_000 * size // (1024 * MEBIBYTE),
+        "large.zip": size,
+    }
+    path = served / name
+    if not path.exists():
+        print(f"making {name} ...", flush=True)
+        (zipped_rows if path.suffix == ".zip" else random_file)(path, sizes[name])
+    return sizes[name]
+
+
+def run(name: str, race: Race, served: Path, server: Server) -> dict[str, float]:
     command = [sys.executable, Path(__file__).with_name("contender.py"), name]
-    target = Path(tempfile.mkdtemp(dir=directory))
+    url = getattr(server, race.scheme) + race.file
+    source = served / race.file if name == "cp" else url
+    target = Path(tempfile.mkdtemp(dir=served.parent))
     try:
         output = subprocess.run(
-            [*command, race.url, target, certificate, str(race.count)],
+            [*command, source, target, server.certificate, str(race.count)],
             check=True,
             capture_output=True,
             text=True,
@@ -94,92 +153,62 @@ def run(name: str, race: Race, directory: Path, certificate: Path) -> dict[str, 
     return figures
 
 
-def medians(race: Race, directory: Path, certificate: Path, rounds: int) -> dict[str, dict]:
-    figures: dict[str, list[dict[str, float]]] = {name: [] for name in race.contenders}
+def undisturbed(name: str, race: Race, served: Path, server: Server) -> dict[str, float]:
+    for _ in range(TRIES):
+        quiet.wait(server.pid)
+        watch = quiet.Watch(server.pid)
+        figures = run(name, race, served, server)
+        if not watch.disturbed:
+            return {**figures, "disturbed": 0}
+    return {**figures, "disturbed": 1}
+
+
+def measured(race: Race, served: Path, server: Server, rounds: int) -> Figures:
+    figures: Figures = {name: [] for name in race.contenders}
     for turn in range(rounds + 1):
         for name in race.contenders:
-            found = run(name, race, directory, certificate)
-            # The first round warms the caches.
-            if turn:
-                figures[name].append(found)
-    return {
-        name: {key: statistics.median(one[key] for one in found) for key in found[0]}
-        for name, found in figures.items()
-    }
+            if not turn:
+                # Caches are warm then, and so is the memory.
+                run(name, race, served, server)
+            else:
+                figures[name].append(undisturbed(name, race, served, server))
+    return figures
 
 
-def table(race: Race, figures: dict[str, dict], rounds: int) -> None:
-    print(f"\n{race.title} (median of {rounds})")
-    print(MARGIN.format("", "seconds", "MB/s", "x base", "CPU s", "lag p99 ms", "MiB"))
-    base = figures[race.base]["seconds"]
-    for name, one in figures.items():
-        lag = f"+{one['lag'] - one['idle_lag']:.1f}" if "lag" in one else ""
-        print(
-            MARGIN.format(
-                name,
-                f"{one['seconds']:.2f}",
-                f"{race.size * race.count / one['seconds'] / 1e6:.0f}",
-                f"{base / one['seconds']:.2f}",
-                f"{one['cpu']:.2f}",
-                lag,
-                f"+{one['memory']:.1f}" if "memory" in one else "",
-            )
-        )
-
-
-def races(served: Path, http: str, https: str, size: int) -> list[Race]:
-    rows, large = 300_000_000 * size // (1024 * MEBIBYTE), size
-    print("making the files ...", flush=True)
-    random_file(served / "random.bin", size)
-    random_file(served / "sixteenth.bin", size // 16)
-    zipped_rows(served / "rows.zip", rows)
-    zipped_rows(served / "large.zip", large)
-    few = ("curl", "idle", "reports_async", "aiohttp")
-    return [
-        Race(title="HTTPS, one file that does not pack", url=https + "random.bin", size=size),
-        Race(title="HTTP, one file that does not pack", url=http + "random.bin", size=size),
-        Race(title="HTTPS, ZIP to CSV, item rows", url=https + "rows.zip", size=rows),
-        Race(
-            title="HTTPS, ZIP to CSV, large",
-            url=https + "large.zip",
-            size=large,
-            contenders=few,
-        ),
-        Race(
-            title="HTTPS, 16 files at once",
-            url=https + "sixteenth.bin",
-            size=size // 16,
-            count=16,
-            contenders=few,
-        ),
-        Race(
-            title="The floor: cp",
-            url=str(served / "random.bin"),
-            size=size,
-            contenders=("cp",),
-            base="cp",
-        ),
-    ]
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--size", type=int, default=1024, help="MiB; 1024")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", action="append", help="races with that word in their title")
+    parser.add_argument("--json", type=Path, help="keep the figures there, beside those in it")
+    return parser.parse_args()
 
 
 def main() -> None:
-    arguments = [*map(int, sys.argv[1:]), 1024, 5]
-    size = arguments[0] * MEBIBYTE
-    rounds = arguments[1] if len(sys.argv) > 2 else 5
+    options = arguments()
+    kept = options.json.read_text() if options.json and options.json.exists() else "{}"
+    results: dict[str, dict] = json.loads(kept)
     memory = Path("/dev/shm")
-    results = {}
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         directory = Path(name)
         directory.chmod(0o755)
         served = directory / "served"
         served.mkdir()
-        with nginx(served, directory / "nginx") as (http, https, certificate):
-            for race in races(served, http, https, size):
-                figures = medians(race, directory, certificate, rounds)
-                table(race, figures, rounds)
-                results[race.title] = {"size": race.size * race.count, "figures": figures}
-    if target := os.environ.get("BENCH_JSON"):
-        Path(target).write_text(json.dumps(results, indent=1))
+        with nginx(served, directory / "nginx") as server:
+            for race in RACES:
+                if options.only and not any(word in race.title for word in options.only):
+                    continue
+                size = race.count * make(served, race.file, options.size * MEBIBYTE)
+                figures = measured(race, served, server, options.rounds)
+                results[race.title] = {"size": size, "figures": figures}
+                table(race.title, size, figures)
+                disturbed = sum(one["disturbed"] for found in figures.values() for one in found)
+                if disturbed:
+                    print(f"  {disturbed} of these runs were disturbed by other programs")
+                sys.stdout.flush()
+                if options.json:
+                    options.json.write_text(json.dumps(results))
+    targets({title: result["figures"] for title, result in results.items()})
 
 
 if __name__ == "__main__":

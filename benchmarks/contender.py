@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import socket
 import ssl
 import statistics
 import subprocess
@@ -16,6 +17,7 @@ import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -75,15 +77,21 @@ async def watched(work: Callable[[], Awaitable[None]]) -> dict[str, float]:
     }
 
 
-async def reports_async(url: str, directory: Path, context: ssl.SSLContext, count: int) -> dict:
-    from reports_async import DownloadLink, Timeouts  # noqa: PLC0415 -- each its own
+async def reports_async(
+    url: str, directory: Path, context: ssl.SSLContext, count: int, at_once: str = ""
+) -> dict:
+    from reports_async import DownloadLink, Downloads, Timeouts  # noqa: PLC0415 -- each its own
     from reports_async._clock import SystemClock  # noqa: PLC0415 -- each its own
     from reports_async._download import Downloader  # noqa: PLC0415 -- each its own
     from reports_async.transports import AiohttpTransport  # noqa: PLC0415 -- each its own
 
     transport = AiohttpTransport(ssl_context=context)
     downloader = Downloader(
-        transport=transport, clock=SystemClock(), timeouts=Timeouts(), api_base_url=url
+        transport=transport,
+        clock=SystemClock(),
+        timeouts=Timeouts(),
+        api_base_url=url,
+        options=Downloads(at_once=int(at_once)) if at_once else Downloads(),
     )
 
     async def link() -> DownloadLink:
@@ -185,6 +193,29 @@ async def idle(url: str, directory: Path, _: ssl.SSLContext, count: int) -> dict
     return await watched(work)
 
 
+def bare(url: str, directory: Path, context: ssl.SSLContext) -> dict:
+    """The shortest loop: no asyncio, no library, no check."""
+    where = urlsplit(url)
+    began = time.perf_counter()
+    with (
+        socket.create_connection((where.hostname, where.port)) as plain,
+        context.wrap_socket(plain, server_hostname=where.hostname)
+        if where.scheme == "https"
+        else plain as connection,
+        (directory / "0").open("wb", buffering=0) as file,
+    ):
+        request = f"GET {where.path} HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: close"
+        connection.sendall(f"{request}\r\n\r\n".encode())
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1024)
+        file.write(head.partition(b"\r\n\r\n")[2])
+        buffer = memoryview(bytearray(256 * 1024))
+        while size := connection.recv_into(buffer):
+            file.write(buffer[:size])
+    return {"seconds": time.perf_counter() - began}
+
+
 def program(commands: list[list[str]]) -> dict:
     began = time.perf_counter()
     running = [subprocess.Popen(command) for command in commands]
@@ -211,8 +242,12 @@ def main() -> None:
         figures = curl(url, Path(directory), certificate, int(count))
     else:
         context = ssl.create_default_context(cafile=certificate)
-        contender = globals()[name]
-        figures = asyncio.run(contender(url, Path(directory), context, int(count)))
+        if name == "bare":
+            figures = bare(url, Path(directory), context)
+        else:
+            name, *options = name.split(":")
+            work = globals()[name](url, Path(directory), context, int(count), *options)
+            figures = asyncio.run(work)
     figures.setdefault("cpu", processor() - before)
     print(json.dumps(figures))
 

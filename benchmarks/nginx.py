@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from attrs import frozen
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
@@ -27,14 +29,24 @@ http {{
 """
 
 
+@frozen
+class Server:
+    """Two addresses, the certificate to trust, and the program's process."""
+
+    http: str
+    https: str
+    certificate: Path
+    pid: int
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
 @contextmanager
-def nginx(served: Path, home: Path) -> Generator[tuple[str, str, Path]]:
-    """Serve a directory; gives the two addresses and the certificate to trust."""
+def nginx(served: Path, home: Path) -> Generator[Server]:
+    """Serve a directory."""
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/bin")
     if program is None:
         raise SystemExit("nginx is not installed: apt-get install nginx-light")
@@ -59,7 +71,7 @@ def nginx(served: Path, home: Path) -> Generator[tuple[str, str, Path]]:
         for port in ports.values():
             wait_for(port)
         http, https = (f"{scheme}://localhost:{port}/" for scheme, port in ports.items())
-        yield http, https, home / "cert.pem"
+        yield Server(http, https, home / "cert.pem", server.pid)
     finally:
         server.terminate()
         server.wait()
