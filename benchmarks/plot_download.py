@@ -7,6 +7,12 @@ import sys
 from html import escape
 from pathlib import Path
 
+from download_table import LARGE, PLAIN, ROWS, SIXTEEN, STREAM, median
+
+DRAWN = (STREAM, PLAIN, ROWS, LARGE, SIXTEEN)
+LABELS = {(title, "curl"): "curl, then unzip" for title in (ROWS, LARGE)}
+LABELS |= {(title, "bare"): "bare sockets" for title in (STREAM, PLAIN)}
+
 WIDTH, LEFT, BAR, GAP, TITLE = 760, 130, 18, 6, 34
 OURS, OTHERS, TEXT = "#2a7d5f", "#b8bec6", "#57606a"
 FONT = 'font-family="system-ui, sans-serif" font-size="13"'
@@ -42,15 +48,16 @@ def main() -> None:
     source, target = map(Path, sys.argv[1:])
     parts: list[str] = []
     top = 0.0
-    for title, result in json.loads(source.read_text()).items():
+    results = json.loads(source.read_text())
+    for title in (title for title in DRAWN if title in results):
+        result = results[title]
         speeds = {
-            name: result["size"] / one["seconds"] / 1e6
-            for name, one in result["figures"].items()
+            LABELS.get((title, name), name): result["size"] / median(found, "seconds") / 1e6
+            for name, found in result["figures"].items()
             if name not in ("idle", "cp")
         }
-        if speeds:
-            drawn, top = group(title, speeds, top)
-            parts += drawn
+        drawn, top = group(title, speeds, top)
+        parts += drawn
     target.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top:.0f}" '
         f'viewBox="0 0 {WIDTH} {top:.0f}">' + "".join(parts) + "</svg>\n"
