@@ -20,6 +20,7 @@ from ._download import Downloader, Downloads
 from ._exceptions import InvalidArgument, WebhookError
 from ._job import ReportJob
 from ._ledger import Ledger
+from ._listing import Wish
 from ._many import each
 from ._models import ReportSpec, Timeouts, as_path
 from ._observed import Observed
@@ -32,7 +33,7 @@ from ._sansio.backoff import PollSchedule
 from ._sansio.events import notified_request
 from ._sansio.generation import History
 from ._statistics import Tally
-from ._submit import Submitter, Wish
+from ._submit import Submitter
 from ._tasks import AsyncioTasks, Tasks, TrioTasks, on_asyncio
 from ._validation import word
 from ._workshop import Workshop
@@ -202,6 +203,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
             submitter=Submitter(self._api, self._gate, clock=self._clock, timeouts=self._timeouts),
             poller=Poller(
                 self._api,
+                gate=self._gate,
                 clock=self._clock,
                 tasks=tasks,
                 schedule=self._schedule,

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from ._listing import Wish
     from ._models import DownloadLink, JobRecord, ReportRequest
     from ._sansio.ranges import Progress
-    from ._submit import Wish
     from ._workshop import Workshop
 
 logger = logging.getLogger("reports_async")

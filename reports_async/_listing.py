@@ -11,6 +11,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from attrs import frozen
+
 from ._exceptions import RateLimited, ServerError, TransportError
 from ._sansio import matching, window
 from ._sansio.endpoints import Endpoint, ListQuery, same_filters
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ._api import Api
-    from ._models import JobRecord, ReportRequest
+    from ._models import JobRecord, OnLimit, ReportRequest
     from ._quota import Gate
     from ._sansio.replies import Page
     from .abc import Clock
@@ -35,25 +37,29 @@ REFUSALS: Final = 3
 """Refusals of one page for the call budget, each waited for, before the caller is told."""
 
 
+@frozen(kw_only=True)
+class Wish:
+    """What is asked for: identity and manners. `owner` is the handle's own name for leases."""
+
+    report_type: str
+    version: str
+    filters: str
+    max_age: float | None
+    on_limit: OnLimit
+    fresh: bool
+    owner: str
+
+
 class Listing:
     """What the list says; what is found is written down, and returned as a record."""
 
-    def __init__(
-        self,
-        api: Api,
-        gate: Gate,
-        *,
-        clock: Clock,
-        report_type: str,
-        version: str,
-        filters: str,
-    ) -> None:
+    def __init__(self, api: Api, gate: Gate, *, clock: Clock, wish: Wish) -> None:
         self._api = api
         self._gate = gate
         self._clock = clock
-        self._type = report_type
-        self._version = version
-        self._filters = filters
+        self._type = wish.report_type
+        self._version = wish.version
+        self._filters = wish.filters
 
     async def young(self, since: datetime) -> JobRecord | None:
         """Return an identical request, submitted at *since* (our clock) or later, or None."""

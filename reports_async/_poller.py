@@ -2,7 +2,8 @@
 One poller for all waiting jobs of an account: records in a table, not a loop each.
 
 `_sansio.plan` decides which look to make and when; this room only obeys, tells each watch what was
-seen, and learns from it how long reports take. It never downloads and never writes records.
+seen, and learns from it how long reports take; what others who share the store have seen counts as
+well. It never downloads and never writes records.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from ._exceptions import (
     ReportsError,
     RequestNotFound,
     ServerError,
+    StoreError,
     TransportError,
 )
-from ._models import RequestStatus
+from ._models import JobStatus, ReportRequest, RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
 from ._sansio.inspection import PRICES
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ._api import Api
-    from ._models import ReportRequest
+    from ._models import JobRecord
+    from ._quota import Gate
     from ._sansio.backoff import PollSchedule
     from ._sansio.generation import History
     from ._tasks import Tasks
@@ -51,7 +54,12 @@ SLACK: Final = timedelta(minutes=2)
 LAG: Final = 300.0
 """Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
 
+SEEN: Final = (JobStatus.READY, JobStatus.SAVED)
+
 ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
+
+OVERHEAR: Final = 30.0
+"""Seconds between reads of the store, for what others who share it have seen: they cost no call."""
 
 PATIENCE: Final = 3
 """Looks that may be refused for their token, one after the other, before the jobs are told."""
@@ -61,15 +69,24 @@ class Poller:
     """Looks at all watched requests, under one budget, until nobody watches."""
 
     def __init__(
-        self, api: Api, *, clock: Clock, tasks: Tasks, schedule: PollSchedule, history: History
+        self,
+        api: Api,
+        *,
+        gate: Gate,
+        clock: Clock,
+        tasks: Tasks,
+        schedule: PollSchedule,
+        history: History,
     ) -> None:
         self._api = api
+        self._gate = gate
         self._clock = clock
         self._tasks = tasks
         self._schedule = schedule
         self._history = history
         self._watches = Watches(clock=clock, history=history)
         self._running = False
+        self._hearing = False
         self._looking = False
         self._jitter = 0.0
         self._price = len(PRICES) // 2
@@ -86,6 +103,9 @@ class Poller:
     def watch(self, watch: Watch) -> None:
         """Start to look after a request."""
         self._watches.add(watch)
+        if not self._hearing:
+            self._hearing = True
+            self._tasks.start(self._overhear)
         if self._running:
             self._wake()
         else:
@@ -113,6 +133,35 @@ class Poller:
                 await self._sleep(self._proceed())
         finally:
             self._running = False
+
+    async def _overhear(self) -> None:
+        """Learn from the store what others have seen to be READY, while anybody waits."""
+        try:
+            while self._watches:
+                await self._clock.sleep(OVERHEAR)
+                try:
+                    records = await self._gate.records() if self._watches else ()
+                except StoreError as exc:
+                    logger.debug("The store tells nothing now: %s", exc)
+                    continue
+                for record in records:
+                    if record.request_id and record.status in SEEN:
+                        self._told(record, record.request_id)
+        finally:
+            self._hearing = False
+
+    def _told(self, record: JobRecord, request_id: str) -> None:
+        for watch in self._watches.of(request_id):
+            self._ready[request_id] = watch.submitted_at
+            watch.tell(
+                ReportRequest(
+                    request_id=request_id,
+                    status=RequestStatus.READY,
+                    raw_status=RequestStatus.READY.value,
+                    report_type=record.report_type,
+                    generated_at=record.generated_at,
+                )
+            )
 
     def _end_overdue(self) -> None:
         now = self._clock.monotonic()

@@ -89,19 +89,26 @@ class Gate:
         holder = await self._store.reserve(record, now=now)
         return holder, holder.key == record.key
 
-    async def claim(self, record: JobRecord, *, owner: str) -> bool:
+    async def claim(self, record: JobRecord, *, owner: str, lease: float = LEASE) -> bool:
         """Become, or stay, the one who works on a record."""
         now = self._clock.now()
-        return await self._store.claim(record.key, owner=owner, now=now, lease=LEASE)
+        return await self._store.claim(record.key, owner=owner, now=now, lease=lease)
 
     async def current(self, record: JobRecord) -> JobRecord | None:
         """Return a record as it stands by now, if it is still there."""
         records = await self.records(record.report_type)
         return next((one for one in records if one.key == record.key), None)
 
-    async def mine(self, record: JobRecord, *, owner: str) -> JobRecord | None:
-        """Claim a record and return it as it stands; None where another has gone on with it."""
-        if not await self.claim(record, owner=owner):
+    async def mine(
+        self, record: JobRecord, *, owner: str, within: float | None = 0.0
+    ) -> JobRecord | None:
+        """
+        Claim a record and return it as it stands; None where another has gone on with it.
+
+        The lease outlives a call that ends *within* so many seconds; None is as long as any.
+        """
+        longest = LONGEST_CALL if within is None else min(within, LONGEST_CALL)
+        if not await self.claim(record, owner=owner, lease=LEASE + longest):
             return None
         try:
             current = await self.current(record)

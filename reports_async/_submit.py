@@ -10,35 +10,40 @@ from __future__ import annotations
 import logging
 import random
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
+import anyio
 import anyio.lowlevel
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from ._exceptions import (
     APIError,
     RateLimited,
-    RequestLimitExceeded,
     ServerError,
     StoreError,
     TransportError,
 )
-from ._listing import Listing
-from ._models import RETENTION
-from ._sansio import matching, window
+from ._listing import Listing, Wish
+from ._models import RETENTION, JobRecord
+from ._quota import LEASE
+from ._sansio import endings, matching, window
 from ._sansio.backoff import retry_delay
 from ._sansio.events import Accepted, Reserved, Uncertain, Waiting
 from ._tasks import shielded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from datetime import datetime
+    from typing import Any
 
     from ._api import Api
-    from ._models import JobRecord, OnLimit, ReportRequest, Timeouts
+    from ._models import ReportRequest, Timeouts
     from ._quota import Gate
     from ._sansio.events import JobEvent
     from .abc import Clock
+
+    Step = Callable[[], Coroutine[Any, Any, JobRecord | None]]
 
 Origin = Literal["created", "joined", "reused", "adopted"]
 
@@ -53,21 +58,12 @@ SLICE: Final = 60.0
 MOST_LOOKS: Final = 60
 """Looks for a lost create before the caller is told: about an hour's worth."""
 
-LOOK_AGAIN: Final = 1.0
-"""Seconds between looks at a record that another task or process is working on."""
+LOOK_AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between looks at a record that another task or process works on; the last repeats."""
 
 
-@frozen(kw_only=True)
-class Wish:
-    """What is asked for: identity and manners. `owner` is the handle's own name for leases."""
-
-    report_type: str
-    version: str
-    filters: str
-    max_age: float | None
-    on_limit: OnLimit
-    fresh: bool
-    owner: str
+TURNS: Final = 8
+"""Creates at once: more would hold up each other's steps at the store until their leases end."""
 
 
 @define(eq=False, kw_only=True)
@@ -90,6 +86,7 @@ class Submitter:
         self.gate = gate
         self.clock = clock
         self.timeouts = timeouts
+        self.turns = anyio.Semaphore(TURNS)
 
     async def submit(self, wish: Wish, *, tell: Callable[[JobEvent], None]) -> JobRecord:
         """
@@ -117,16 +114,10 @@ class _Submission:
         self._gate = room.gate
         self._clock = room.clock
         self._timeouts = room.timeouts
+        self._turns = room.turns
         self._wish = wish
         self._tell = tell
-        self._list = Listing(
-            room.api,
-            room.gate,
-            clock=room.clock,
-            report_type=wish.report_type,
-            version=wish.version,
-            filters=wish.filters,
-        )
+        self._list = Listing(room.api, room.gate, clock=room.clock, wish=wish)
         self._started = room.clock.monotonic()
         self._refusals = 0
         self._told_until: datetime | None = None
@@ -150,14 +141,9 @@ class _Submission:
     async def _same(self, *, first: bool) -> JobRecord | None:
         wish = self._wish
         records = await self._gate.records(wish.report_type)
-        if not wish.fresh:
-            limit = self._timeouts.generation
-            since = self._clock.now() - (RETENTION if limit is None else timedelta(seconds=limit))
-            record = matching.in_flight(
-                records, version=wish.version, filters=wish.filters, since=since
-            )
-            if record is not None:
-                return await self._join(record)
+        record = self._in_flight(records)
+        if record is not None:
+            return await self._join(record)
         if wish.max_age is None:
             return None
         since = self._clock.now() - timedelta(seconds=wish.max_age)
@@ -166,10 +152,19 @@ class _Submission:
             record = await self._list.young(since)
         return None if record is None else self._accept(record, "reused")
 
+    def _in_flight(self, records: Sequence[JobRecord]) -> JobRecord | None:
+        wish, limit = self._wish, self._timeouts.generation
+        if wish.fresh:
+            return None
+        since = self._clock.now() - (RETENTION if limit is None else timedelta(seconds=limit))
+        return matching.in_flight(records, version=wish.version, filters=wish.filters, since=since)
+
     async def _join(self, record: JobRecord) -> JobRecord | None:
+        pauses = iter(LOOK_AGAIN)
         while record.request_id is None:
             # Where nobody works on it any more, its process died, or its task was cancelled.
-            ours = await self._gate.claim(record, owner=self._wish.owner)
+            worked_on = record.lease_until is not None and record.lease_until > self._clock.now()
+            ours = not worked_on and await self._gate.claim(record, owner=self._wish.owner)
             current = await self._gate.current(record)
             if current is None:
                 return None
@@ -177,14 +172,15 @@ class _Submission:
             if record.request_id is None:
                 if ours:
                     return await self._take_over(record)
-                await self._clock.sleep(LOOK_AGAIN)
+                await self._clock.sleep(next(pauses, LOOK_AGAIN[-1]))
         return self._accept(record, "joined")
 
     async def _take_over(self, record: JobRecord) -> JobRecord | None:
         if record.sent_at is not None:
             return await self._search(record, cause=None)
         if self._gate.wait(record) > 0:
-            return await self._create(record)
+            step = await self._create(record)
+            return step if isinstance(step, JobRecord) else await step()
         # Surely never sent, and its hour is over.
         await self._give_back(record)
         return None
@@ -193,21 +189,26 @@ class _Submission:
 
     async def _make(self) -> JobRecord | None:
         wish = self._wish
-        # Shielded: a reservation that was made must be known to us, to be given back.
-        reserving = self._gate.reserve(
-            report_type=wish.report_type,
-            version=wish.version,
-            filters=wish.filters,
-            owner=wish.owner,
-        )
-        record, granted = await shielded(reserving)
-        if not granted:
-            return await self._taken(record)
-        self._tell(Reserved(at=record.reserved_at, report_type=wish.report_type))
-        return await self._create(record)
+        async with self._turns:
+            # Shielded: a reservation that was made must be known to us, to be given back.
+            reserving = self._gate.reserve(
+                report_type=wish.report_type,
+                version=wish.version,
+                filters=wish.filters,
+                owner=wish.owner,
+            )
+            record, granted = await shielded(reserving)
+            if granted:
+                self._tell(Reserved(at=record.reserved_at, report_type=wish.report_type))
+                step = await self._create(record)
+            else:
+                step = partial(self._taken, record)
+        return step if isinstance(step, JobRecord) else await step()
 
     async def _taken(self, holder: JobRecord) -> JobRecord | None:
         wish = self._wish
+        if self._in_flight([holder]):
+            return None  # another was quicker by a moment: it is there to be joined now
         same = (holder.version, holder.filters) == (wish.version, wish.filters)
         if wish.on_limit == "reuse" and same and holder.status not in matching.FAILED:
             if holder.request_id is None:
@@ -222,7 +223,7 @@ class _Submission:
         waited = self._clock.monotonic() - self._started
         if self._wish.on_limit != "wait" or (limit is not None and waited >= limit):
             worst = now + timedelta(seconds=window.PERIOD)
-            raise self._over(opening if certain else worst)
+            raise endings.hour_taken(self._wish.report_type, opening=opening if certain else worst)
         if self._told_until is None or abs(opening - self._told_until) > timedelta(seconds=1):
             self._told_until = opening
             self._tell(Waiting(at=now, report_type=self._wish.report_type, until=opening))
@@ -231,37 +232,39 @@ class _Submission:
         # In slices: a suspended machine, a changed clock, or an hour given back move the opening.
         await self._clock.sleep(min(left, SLICE))
 
-    def _over(self, opening: datetime) -> RequestLimitExceeded:
-        report_type = self._wish.report_type
-        return RequestLimitExceeded(
-            f"{report_type}: its hour is taken (one request per report type per hour); it opens at "
-            f"{opening:%Y-%m-%d %H:%M:%S} UTC. Ask again then, or with on_limit='wait'.",
-            retry_at=opening,
-            report_type=report_type,
-        )
-
-    async def _create(self, record: JobRecord) -> JobRecord | None:
+    async def _create(self, record: JobRecord) -> JobRecord | Step:
+        """Send the create; return what to do where that makes no request of ours."""
         try:
             # First, so that what follows is one call, and its failure is about the create.
             await self._api.authorize()
-            mine = await self._mine(record)
-            if mine is not None:
-                record = await shielded(self._gate.sending(mine, within=self._timeouts.call))
-                # The last moment at which nothing was sent.
-                await anyio.lowlevel.checkpoint_if_cancelled()
+            sending = await self._sending(record)
+            # The last moment at which nothing was sent.
+            await anyio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
             await shielded(self._give_back(record))
             raise
-        if mine is None:
+        if sending is None:
             # That took longer than our lease: somebody else has gone on.
-            return await self._join(record)
+            return partial(self._join, record)
         try:
-            return await self._send(record)
+            return await self._send(sending)
         except (TransportError, ServerError) as exc:
-            return await self._search(record, cause=exc)
+            return partial(self._search, sending, cause=exc)
         except RateLimited as exc:
-            await self._used_by_others(record, exc)
+            return partial(self._used_by_others, sending, exc)
+
+    async def _sending(self, record: JobRecord) -> JobRecord | None:
+        """Write down that the create goes out, with time left for it; None where it is not ours."""
+        within, began = self._timeouts.call, self._clock.monotonic()
+        mine = await self._gate.mine(record, owner=self._wish.owner, within=within)
+        if mine is None or mine.sent_at != record.sent_at:
             return None
+        mine = await shielded(self._gate.sending(mine, within=within))
+        while self._clock.monotonic() - began > LEASE / 2:
+            began = self._clock.monotonic()
+            if await self._gate.mine(mine, owner=self._wish.owner, within=within) is None:
+                return None
+        return mine
 
     async def _send(self, record: JobRecord) -> JobRecord:
         # Shielded: once the call is out, its reply must be written down, whoever lost interest.
@@ -288,24 +291,28 @@ class _Submission:
 
     # -- rule 4: the hour that others used, and the create whose reply was lost -------------------
 
-    async def _used_by_others(self, record: JobRecord, refusal: RateLimited) -> None:
+    async def _used_by_others(self, record: JobRecord, refusal: RateLimited) -> JobRecord | None:
         """Find out when the hour opens that another program has used; wait where nobody tells."""
+        if (mine := await self._mine(record)) is None:
+            # Who has gone on with the record meanwhile has made what took the hour.
+            return await self._join(record)
         try:
             # Nothing was made by this call: whoever takes over has nothing to look for.
-            await self._gate.save(evolve(record, sent_at=None))
+            await self._gate.save(evolve(mine, sent_at=None))
             entries = await self._list.newest()
             told = entries is not None and await self._list.remember_holder(entries)
         finally:
             # Only after the other one is written down: the hour stays shut.
             await shielded(self._give_back(record))
         if told:
-            return
+            return None
         self._refusals += 1
         delay = retry_delay(self._refusals, jitter=random.random(), base=15.0, cap=600.0)  # noqa: S311 -- spread, not secrecy
         now = self._clock.now()
         opening = refusal.retry_at or now + timedelta(seconds=delay)
         opening = min(opening, now + timedelta(seconds=window.PERIOD))
         await self._wait(opening, certain=refusal.retry_at is not None)
+        return None
 
     async def _search(
         self, record: JobRecord, *, cause: APIError | TransportError | None
@@ -336,7 +343,7 @@ class _Submission:
                 return search.found
             delay = retry_delay(attempt, jitter=random.random(), base=4.0, cap=60.0)  # noqa: S311 -- spread, not secrecy
             await self._clock.sleep(delay)
-        raise self._lost(record, search.cause)
+        raise endings.lost(record.report_type) from search.cause
 
     async def _look_for(self, record: JobRecord, search: _Search) -> None:
         entries = await self._list.newest()
@@ -349,7 +356,7 @@ class _Submission:
         elif self._clock.monotonic() - search.began >= SEARCH:
             # Surely absent.
             if search.resent and not search.proven:
-                raise self._lost(record, search.cause)
+                raise endings.lost(record.report_type) from search.cause
             if await self._is_not_ours(record, entries):
                 search.over = True
             elif not search.resent:
@@ -365,9 +372,8 @@ class _Submission:
 
     async def _resend(self, record: JobRecord, search: _Search) -> JobRecord | None:
         """Send one create more, under the same reservation; None where that made nothing."""
-        if await self._mine(record) is None:
+        if await self._sending(record) is None:
             return None
-        await shielded(self._gate.sending(record, within=self._timeouts.call))
         search.resent, search.began = True, self._clock.monotonic()
         try:
             return await self._send(record)
@@ -377,15 +383,6 @@ class _Submission:
         except (TransportError, ServerError) as exc:
             search.cause = exc
         return None
-
-    def _lost(self, record: JobRecord, cause: APIError | TransportError | None) -> TransportError:
-        error = TransportError(
-            f"{record.report_type}: the create call had no answer, and the server's list does not "
-            "show its request. The hour stays reserved; asking again goes on looking for it.",
-            report_type=record.report_type,
-        )
-        error.__cause__ = cause
-        return error
 
     def _accept(self, record: JobRecord, origin: Origin) -> JobRecord:
         self._tell(

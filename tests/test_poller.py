@@ -15,13 +15,18 @@ from reports_async import (
     AuthenticationError,
     Credentials,
     InvalidRequest,
+    JobRecord,
+    JobStatus,
+    MemoryStore,
     PollSchedule,
     RequestNotFound,
     RequestStatus,
+    StoreError,
 )
 from reports_async._api import Api
 from reports_async._link import link
-from reports_async._poller import LAG, PATIENCE, Poller, Watch
+from reports_async._poller import LAG, OVERHEAR, PATIENCE, Poller, Watch
+from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
 from reports_async._sansio.generation import History
@@ -29,6 +34,8 @@ from reports_async._tasks import TrioTasks
 from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
+
+ACCOUNT = "account"
 
 ENDS = (RequestStatus.READY, RequestStatus.ERROR)
 
@@ -99,6 +106,7 @@ class Bench:
     clock: LoopClock
     api: Api
     poller: Poller
+    store: MemoryStore
 
     def wait_for(self, *types, **options):
         waiters = []
@@ -122,6 +130,19 @@ class Bench:
         return waiter
 
 
+class ForgetfulStore(MemoryStore):
+    """
+    A store that can be down.
+    """
+
+    down = False
+
+    async def records(self, account, *, now, report_type=None):
+        if self.down:
+            raise StoreError("The store is down.")
+        return await super().records(account, now=now, report_type=report_type)
+
+
 @pytest.fixture
 def bench(clock):
     """
@@ -141,9 +162,13 @@ def bench(clock):
         )
         schedule = PollSchedule()
         history = History(schedule.window)
-        poller = Poller(api, clock=clock, tasks=tasks, schedule=schedule, history=history)
+        store = ForgetfulStore()
+        gate = Gate(store, account=ACCOUNT, clock=clock, history=history)
+        poller = Poller(
+            api, gate=gate, clock=clock, tasks=tasks, schedule=schedule, history=history
+        )
         try:
-            yield Bench(simulator, clock, api, poller)
+            yield Bench(simulator, clock, api, poller, store)
         finally:
             await tasks.aclose()
 
@@ -924,3 +949,42 @@ async def test_repr(bench):
         assert re.fullmatch(r"<Poller 2 waiting, next in [1-9]\d* s>", repr(room.poller))
         room.poller.unwatch(waiters[0].watch)
         assert repr(room.poller).startswith("<Poller 1 waiting, next in ")
+
+
+@pytest.mark.parametrize("status", [JobStatus.READY, JobStatus.SAVED])
+async def test_seen_by_another(bench, status):
+    """
+    What another program has seen and written down is known at once, without a look.
+    """
+    async with bench(Simulator(generation=10)) as scene:
+        waiter, other = scene.wait_for("A", "B")
+        now = scene.clock.now()
+        known = {"key": "k", "account": ACCOUNT, "report_type": "A", "version": "v1"}
+        record = JobRecord(**known, status=status, reserved_at=now)
+        await scene.store.save(evolve(record, request_id=waiter.watch.request_id), now=now)
+        await scene.store.save(evolve(record, key="other", request_id=None), now=now)
+        scene.store.down = True
+        await scene.clock.sleep(OVERHEAR + 1)
+        assert [] == waiter.words
+        scene.store.down = False
+        await waiter.outcome()
+
+        assert ["READY"] == waiter.words
+        assert waiter.times[0] <= 2 * OVERHEAR
+        assert [] == other.words
+        assert 0 == scene.looks
+
+
+async def test_nothing_to_overhear(bench):
+    """
+    When nobody waits any more, the store is left alone.
+    """
+    async with bench() as scene:
+        [waiter] = scene.wait_for("A")
+        await scene.clock.sleep(1)
+        scene.poller.unwatch(waiter.watch)
+        scene.store.down = True
+        await scene.clock.sleep(OVERHEAR)
+        scene.store.down = False
+        [waiter] = scene.wait_for("B")
+        assert "READY" == await waiter.outcome()

@@ -294,3 +294,58 @@ async def test_cancelled_just_before(new_client, simulator):
 
     assert [] == records
     assert 0 == simulator.count("create")
+
+
+class SlowSaves(MemoryStore):
+    """A store that takes long to write what has no id yet."""
+
+    def __init__(self, clock, delay):
+        super().__init__()
+        self._clock, self._delay = clock, delay
+
+    async def save(self, record, *, now):
+        await super().save(record, now=now)
+        if record.request_id is None:
+            delay, self._delay = self._delay, 0.0
+            await self._clock.sleep(delay)
+
+
+@pytest.mark.parametrize(
+    ("delay", "origins"), [(60, ("created", "joined")), (200, ("joined", "created"))]
+)
+async def test_slow_store(new_client, simulator, clock, delay, origins):
+    """
+    A create goes out with a lease that lasts: who was kept for too long renews it, or joins.
+    """
+    store = SlowSaves(clock, delay)
+    async with new_client(store=store) as slow, new_client(store=store) as quick:
+        jobs = [slow.request_report("A")]
+        await anyio.wait_all_tasks_blocked()
+        jobs.append(quick.request_report("A"))
+        found = [await until(job, Accepted) for job in jobs]
+
+    assert 1 == len({event.request_id for event in found})
+    assert 1 == simulator.count("create")
+    assert origins == tuple(event.origin for event in found)
+
+
+class LateCreate(SimulatorTransport):
+    """A transport whose first create is on its way for longer than any lease."""
+
+    late = True
+
+    async def send(self, request, *, timeout):
+        if self.late and request.method == "POST" and "reportRequests?" in request.url:
+            self.late = False
+            await self._clock.sleep(1000)
+        return await super().send(request, timeout=timeout)
+
+
+async def test_late_create(new_client, simulator, clock):
+    """
+    Who is refused because another has gone on with the very record joins what that one has made.
+    """
+    quick, slow = await race(new_client, LateCreate(simulator, clock))
+
+    assert ("created", "joined") == (quick.origin, slow.origin)
+    assert 1 == simulator.count("create", 429)

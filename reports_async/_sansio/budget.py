@@ -18,8 +18,12 @@ from attrs import evolve, frozen
 CAPACITY: Final = 20
 INTERVAL: Final = 180.0
 
-LEAST: Final = 0.1
-"""The share of the refill that is counted on, however much others take."""
+LEAST: Final = 0.5
+"""The share of the refill that is counted on, however much others take: who gives way altogether
+learns nothing any more, and two who do so in turn would wait for each other's tokens."""
+
+NOTICED: Final = 0.1
+"""The share of the refill from which on others are believed to take some."""
 
 MEMORY: Final = 900.0
 """Seconds after which one reply counts as much as all before it for what others take."""
@@ -55,7 +59,7 @@ class Bucket:
     @property
     def spare(self) -> float:
         """Tokens that are left alone: where others take some, the last one may be gone already."""
-        return 1.0 if self.drain * self.interval > LEAST else 0.0
+        return 1.0 if self.drain * self.interval > NOTICED else 0.0
 
     def at(self, now: float) -> Bucket:
         """Return the bucket as it is at *now*: refilled, up to its capacity."""
@@ -116,8 +120,9 @@ class Bucket:
             tokens=level,
             told=True,
             told_at=now,
+            # What is told is never too little: all our calls are spent that were answered by then.
             drain=self.drain
-            if tokens is None or not alone
+            if tokens is None or (not alone and tokens >= ours)
             else bucket.missing(now, level, exact=next_in is not None),
         )
 
@@ -139,4 +144,9 @@ class Bucket:
     def refused(self, now: float, *, retry_in: float | None) -> Bucket:
         """Return the bucket after a 429: empty for *retry_in* seconds, or for one refill."""
         wait = self.interval if retry_in is None else max(0.0, retry_in)
-        return evolve(self.at(now), tokens=1.0 - wait / self.interval, told=True)
+        level = 1.0 - wait / self.interval
+        bucket = self.at(now)
+        # The refused call took nothing; others took what it counted on.
+        believed = evolve(bucket, tokens=bucket.tokens + 1.0)
+        drain = believed.missing(now, max(level, 0.0), exact=retry_in is not None)
+        return evolve(bucket, tokens=level, told=True, told_at=now, drain=drain)

@@ -14,7 +14,9 @@ from reports_async._exceptions import (
     ReportFailed,
     ReportsError,
     ReportTimedOut,
+    RequestLimitExceeded,
     RequestNotFound,
+    TransportError,
 )
 
 from .events import Errored, Gone, LimitOver, Stopped
@@ -25,6 +27,25 @@ if TYPE_CHECKING:
     from reports_async._models import ReportRequest
 
     from .events import JobEvent
+
+
+def hour_taken(report_type: str, *, opening: datetime) -> RequestLimitExceeded:
+    """Return the error for an hour that is not waited for."""
+    return RequestLimitExceeded(
+        f"{report_type}: its hour is taken (one request per report type per hour); it opens at "
+        f"{opening:%Y-%m-%d %H:%M:%S} UTC. Ask again then, or with on_limit='wait'.",
+        retry_at=opening,
+        report_type=report_type,
+    )
+
+
+def lost(report_type: str) -> TransportError:
+    """Return the error for a create without an answer, whose request is not listed."""
+    return TransportError(
+        f"{report_type}: the create call had no answer, and the server's list does not "
+        "show its request. The hour stays reserved; asking again goes on looking for it.",
+        report_type=report_type,
+    )
 
 
 def failed(request: ReportRequest, *, report_type: str) -> ReportFailed:

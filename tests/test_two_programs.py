@@ -1,0 +1,40 @@
+"""Two programs that share an account, its budgets and a store: what one asks for is for both."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from reports_async import SQLiteStore
+from reports_async.testing import Rules, Simulator, SimulatorTransport
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("rules", [Rules(), Rules(strict_list=True)], ids=["open", "strict"])
+async def test_all_types_twice(new_client, clock, rules, seed, tmp_path):
+    """
+    Two that want all 27 types make 27 requests, have 27 files each, and are never refused.
+    """
+    simulator = Simulator(rules=rules, seed=seed, rows=1)
+    found = ([], [])
+
+    async def play(number):
+        async with new_client(
+            market="us",
+            transport=SimulatorTransport(simulator, clock),
+            store=SQLiteStore(tmp_path / "requests.sqlite3"),
+            directory=tmp_path / str(number),
+        ) as client:
+            async for report in client.fetch_reports(client.report_types):
+                found[number].append(report.request_id)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(play, 0)
+        tasks.start_soon(play, 1)
+
+    made = {request.request_id for request in simulator.requests}
+    assert 27 == simulator.creates() == len(made)
+    assert made == set(found[0]) == set(found[1])
+    assert [] == [call for call in simulator.calls if call.status == 429]
