@@ -30,7 +30,7 @@ from ._poller import Poller
 from ._quota import Gate
 from ._sansio import endpoints, markets
 from ._sansio.backoff import PollSchedule
-from ._sansio.events import notified_request
+from ._sansio.events import notified_ready, notified_request
 from ._sansio.generation import History
 from ._statistics import Tally
 from ._submit import Submitter
@@ -347,9 +347,10 @@ class ReportsClient(Observed, Opened, PlainCalls):
 
     def notify(self, event: Mapping[str, Any]) -> None:
         """
-        Take the parsed body of a REPORT_STATUS webhook: look at its request now.
+        Take the parsed body of a REPORT_STATUS webhook: ask the server about its request now.
 
-        It proves nothing: the server is asked. Requests that nobody waits for are ignored.
+        It proves nothing. Where it says READY, the link is asked for, once: the reply tells more
+        than a look. Requests that nobody waits for are ignored.
 
         Raises:
             WebhookError: *event* is not a mapping.
@@ -358,7 +359,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
             raise WebhookError(f"A webhook body is a JSON object, not {type(event).__name__}.")
         request_id = notified_request(event)
         if request_id is not None and self._workshop is not None:
-            self._workshop.poller.hurry(request_id)
+            self._workshop.poller.hurry(request_id, ready=notified_ready(event))
 
     def _start(
         self, spec: ReportSpec, *, then: Callable[[ReportJob], None] | None = None

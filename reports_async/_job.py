@@ -314,7 +314,7 @@ class ReportJob:
         rooms = self._rooms
         assert self._request_id is not None
         self._tell(Linking(**self._stamp()))
-        found = await link(
+        found = rooms.poller.link_of(self._request_id) or await link(
             rooms.api,
             self._request_id,
             report_type=self._report_type,

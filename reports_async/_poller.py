@@ -24,10 +24,10 @@ from ._exceptions import (
     ReportsError,
     RequestNotFound,
     ServerError,
-    StoreError,
     TransportError,
 )
-from ._models import JobStatus, ReportRequest, RequestStatus
+from ._hearsay import Hearsay
+from ._models import RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
 from ._sansio.inspection import PRICES
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ._api import Api
-    from ._models import JobRecord
+    from ._models import DownloadLink, ReportRequest
     from ._quota import Gate
     from ._sansio.backoff import PollSchedule
     from ._sansio.generation import History
@@ -54,12 +54,7 @@ SLACK: Final = timedelta(minutes=2)
 LAG: Final = 300.0
 """Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
 
-SEEN: Final = (JobStatus.READY, JobStatus.SAVED)
-
 ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
-
-OVERHEAR: Final = 30.0
-"""Seconds between reads of the store, for what others who share it have seen: they cost no call."""
 
 PATIENCE: Final = 3
 """Looks that may be refused for their token, one after the other, before the jobs are told."""
@@ -79,14 +74,21 @@ class Poller:
         history: History,
     ) -> None:
         self._api = api
-        self._gate = gate
         self._clock = clock
         self._tasks = tasks
         self._schedule = schedule
         self._history = history
         self._watches = Watches(clock=clock, history=history)
+        self._hearsay = Hearsay(
+            api,
+            gate,
+            clock=clock,
+            tasks=tasks,
+            watches=self._watches,
+            saw=self._saw,
+            hurry=self.hurry,
+        )
         self._running = False
-        self._hearing = False
         self._looking = False
         self._jitter = 0.0
         self._price = len(PRICES) // 2
@@ -103,9 +105,7 @@ class Poller:
     def watch(self, watch: Watch) -> None:
         """Start to look after a request."""
         self._watches.add(watch)
-        if not self._hearing:
-            self._hearing = True
-            self._tasks.start(self._overhear)
+        self._hearsay.listen()
         if self._running:
             self._wake()
         else:
@@ -118,13 +118,23 @@ class Poller:
             self._watches.remove(watch)
             self._wake()
 
-    def hurry(self, request_id: str) -> None:
-        """Look at a request at once, if it is watched: something says that it moved."""
+    def hurry(self, request_id: str, *, ready: bool = False) -> None:
+        """
+        Look at a request at once, if it is watched: something says that it moved.
+
+        Where it is said to be *ready*, its link is asked for instead, if there are some to spare.
+        """
+        if ready and self._hearsay.ask(request_id):
+            return
         for watch in self._watches.of(request_id):
             watch.look_now = watch.notified = True
             # A look that is under way may have been answered before whatever moved.
             watch.hurried = self._looking
         self._wake()
+
+    def link_of(self, request_id: str) -> DownloadLink | None:
+        """Hand over the link that a request's READY came with, if it did."""
+        return self._hearsay.link_of(request_id)
 
     async def _run(self) -> None:
         try:
@@ -133,35 +143,6 @@ class Poller:
                 await self._sleep(self._proceed())
         finally:
             self._running = False
-
-    async def _overhear(self) -> None:
-        """Learn from the store what others have seen to be READY, while anybody waits."""
-        try:
-            while self._watches:
-                await self._clock.sleep(OVERHEAR)
-                try:
-                    records = await self._gate.records() if self._watches else ()
-                except StoreError as exc:
-                    logger.debug("The store tells nothing now: %s", exc)
-                    continue
-                for record in records:
-                    if record.request_id and record.status in SEEN:
-                        self._told(record, record.request_id)
-        finally:
-            self._hearing = False
-
-    def _told(self, record: JobRecord, request_id: str) -> None:
-        for watch in self._watches.of(request_id):
-            self._ready[request_id] = watch.submitted_at
-            watch.tell(
-                ReportRequest(
-                    request_id=request_id,
-                    status=RequestStatus.READY,
-                    raw_status=RequestStatus.READY.value,
-                    report_type=record.report_type,
-                    generated_at=record.generated_at,
-                )
-            )
 
     def _end_overdue(self) -> None:
         now = self._clock.monotonic()

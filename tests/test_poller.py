@@ -24,8 +24,9 @@ from reports_async import (
     StoreError,
 )
 from reports_async._api import Api
+from reports_async._hearsay import PAUSE
 from reports_async._link import link
-from reports_async._poller import LAG, OVERHEAR, PATIENCE, Poller, Watch
+from reports_async._poller import LAG, PATIENCE, Poller, Watch
 from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
@@ -964,13 +965,13 @@ async def test_seen_by_another(bench, status):
         await scene.store.save(evolve(record, request_id=waiter.watch.request_id), now=now)
         await scene.store.save(evolve(record, key="other", request_id=None), now=now)
         scene.store.down = True
-        await scene.clock.sleep(OVERHEAR + 1)
+        await scene.clock.sleep(PAUSE + 1)
         assert [] == waiter.words
         scene.store.down = False
         await waiter.outcome()
 
         assert ["READY"] == waiter.words
-        assert waiter.times[0] <= 2 * OVERHEAR
+        assert waiter.times[0] <= 2 * PAUSE
         assert [] == other.words
         assert 0 == scene.looks
 
@@ -984,7 +985,7 @@ async def test_nothing_to_overhear(bench):
         await scene.clock.sleep(1)
         scene.poller.unwatch(waiter.watch)
         scene.store.down = True
-        await scene.clock.sleep(OVERHEAR)
+        await scene.clock.sleep(PAUSE)
         scene.store.down = False
         [waiter] = scene.wait_for("B")
         assert "READY" == await waiter.outcome()

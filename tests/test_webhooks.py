@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 import anyio
 import pytest
 from aiohttp import web
-from attrs import define, field
+from attrs import define, evolve, field
 
 from reports_async import Accepted, Credentials, InvalidArgument, ReportsClient, WebhookError
-from reports_async.testing import Rules, Simulator, SimulatorServer
+from reports_async.testing import Rules, Simulator, SimulatorServer, SimulatorTransport
 from reports_async.webhooks import BasicAuth, Hmac, Receiver
 
 pytestmark = pytest.mark.anyio
@@ -364,8 +364,8 @@ async def test_finishes_a_wait(serve, auth, tmp_path):
             with anyio.fail_after(PATIENCE):
                 assert 200 == await post(notice.url, notice.headers, notice.body)
                 report = await job
-            # One look and one link: the webhook itself proved nothing.
-            assert 1 == simulator.count("status") + simulator.count("list")
+            # The webhook itself proved nothing: the link's reply did.
+            assert 0 == simulator.count("status") + simulator.count("list")
             assert 1 == simulator.count("link")
         tasks.cancel_scope.cancel()
 
@@ -473,7 +473,7 @@ async def test_aiohttp_caller_leaves(told, caplog):
 
 async def test_forged_ready(new_client, simulator, clock, tmp_path):
     """
-    A forged READY gains a look at the server, which says no, and costs no link and no file.
+    A forged READY costs one link call, those after it a look; the server says no to all.
     """
     simulator.generation("ITEM", 2000)
     async with new_client(market="us") as client:
@@ -485,10 +485,89 @@ async def test_forged_ready(new_client, simulator, clock, tmp_path):
             receiver.receive({}, signed(event("another's", event_id=f"F{number}"))[1])
         await anyio.sleep(10)
         assert 1 <= simulator.count("status") + simulator.count("list") <= 2
-        assert 0 == simulator.count("link")
+        assert 1 == simulator.count("link")
         report = await job
 
     assert 2000 <= (report.generated_at - report.submitted_at).total_seconds()
+    assert 2 == simulator.count("link")
+
+
+async def ready_after(client, simulator, clock, *, after=500, status="READY"):
+    """
+    Let a webhook tell of a report; return the seconds that it took, and the calls made then.
+    """
+    job = client.request_report("A")
+    await accepted(job)
+    simulator.generation("A", after - 0.5)
+    await clock.sleep(after)
+    before, since = len(simulator.calls), clock.monotonic()
+    client.notify({"payload": {"requestId": job.request_id, "requestStatus": status}})
+    await job
+    calls = [call.endpoint for call in simulator.calls[before:]]
+    return clock.monotonic() - since, calls
+
+
+async def test_ready_without_a_look(new_client, simulator, clock):
+    """
+    A webhook that says READY brings the file within a second, and no look is spent.
+    """
+    async with new_client(market="us") as client:
+        seconds, calls = await ready_after(client, simulator, clock)
+
+    assert seconds < 1
+    assert ["link", "file"] == [endpoint for endpoint in calls if endpoint != "token"]
+
+
+@pytest.mark.parametrize(("answers", "first"), [((), []), ((500,), ["link"]), ((404,), ["link"])])
+async def test_ready_is_looked_at(new_client, simulator, clock, answers, first):
+    """
+    What says nothing of READY, or gets no answer to its link, is looked at.
+    """
+    simulator.fail("link", *answers)
+    status = "READY" if answers else "UNHEARD_OF"
+    async with new_client(market="us") as client:
+        seconds, calls = await ready_after(client, simulator, clock, status=status)
+
+    assert seconds < 1
+    told = [endpoint for endpoint in calls if endpoint != "token"]
+    assert [*first, "status", "link", "file"] == told
+
+
+async def test_ready_while_links_are_short(new_client, simulator, clock):
+    """
+    While few links are left, they are for what was seen to be READY: a webhook gets a look.
+    """
+    for _ in range(17):
+        simulator.add_request("OLD", clock.now() - timedelta(days=1), status="READY")
+    async with new_client(market="us") as client:
+        for request in simulator.requests:
+            await client.get_download_url(request.request_id)
+        _, calls = await ready_after(client, simulator, clock, after=11)
+
+    assert ["status", "link", "file"] == [endpoint for endpoint in calls if endpoint != "token"]
+
+
+async def test_ready_without_a_link(new_client, simulator, clock):
+    """
+    Where the reply says READY and has no link yet, the report is waited for as any other.
+    """
+
+    class Linkless(SimulatorTransport):
+        times = 1
+
+        async def send(self, request, *, timeout):
+            response = await super().send(request, timeout=timeout)
+            if "downloadReport" in request.url and self.times:
+                self.times -= 1
+                body = json.loads(response.body)
+                del body["downloadURL"]
+                response = evolve(response, body=json.dumps(body).encode())
+            return response
+
+    async with new_client(market="us", transport=Linkless(simulator, clock)) as client:
+        _, calls = await ready_after(client, simulator, clock)
+
+    assert ["link", "link", "file"] == [endpoint for endpoint in calls if endpoint != "token"]
 
 
 def looks(simulator, since, report_type=None):

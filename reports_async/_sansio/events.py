@@ -141,6 +141,14 @@ class Stopped(JobEvent):
     error: ReportsError
 
 
+def notified_ready(event: Mapping[str, object]) -> bool:
+    """Tell whether a webhook body says READY: worth asking for the link, not to be believed."""
+    payload = event.get("payload")
+    if not isinstance(payload, Mapping):
+        return False
+    return cast("Mapping[str, object]", payload).get("requestStatus") == "READY"
+
+
 def notified_request(event: Mapping[str, object]) -> str | None:
     """
     Return the request id that a webhook body (parsed JSON) tells of, or None.

@@ -1,0 +1,146 @@
+"""
+What is learned without a look: from webhooks, and from others who share the store.
+
+A webhook that says READY is asked about where it matters: its link. The reply tells the status as
+well, so no look is spent. Once for each watch, and only while links are plenty: a forged one costs
+a call and gains nothing. What others have seen is read in the store.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from ._exceptions import StoreError
+from ._models import JobStatus, ReportRequest, RequestStatus
+from ._sansio.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ._api import Api
+    from ._models import DownloadLink
+    from ._quota import Gate
+    from ._tasks import Tasks
+    from ._watches import Watches
+    from .abc import Clock
+
+logger = logging.getLogger("reports_async")
+
+PAUSE: Final = 30.0
+"""Seconds between reads of the store."""
+
+SPARE: Final = 3
+"""Link calls that are left for reports that were seen to be READY."""
+
+FRESH: Final = 60.0
+"""Seconds for which a link waits to be fetched: the job that is told asks for it at once."""
+
+SEEN: Final = (JobStatus.READY, JobStatus.SAVED)
+
+
+class Hearsay:
+    """
+    For the watches of one account.
+
+    Args:
+        saw: Is told what the server said, or another has heard from it.
+        hurry: Is told of a request that is better looked at.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        gate: Gate,
+        *,
+        clock: Clock,
+        tasks: Tasks,
+        watches: Watches,
+        saw: Callable[[Iterable[ReportRequest]], None],
+        hurry: Callable[[str], None],
+    ) -> None:
+        self._api = api
+        self._gate = gate
+        self._clock = clock
+        self._tasks = tasks
+        self._watches = watches
+        self._saw = saw
+        self._hurry = hurry
+        self._listening = False
+        self._links: dict[str, tuple[float, DownloadLink]] = {}
+
+    def listen(self) -> None:
+        """Read the store from time to time, as long as there are watches."""
+        if not self._listening:
+            self._listening = True
+            self._tasks.start(self._listen)
+
+    async def _listen(self) -> None:
+        try:
+            while self._watches:
+                await self._clock.sleep(PAUSE)
+                if self._watches:
+                    await self._read()
+        finally:
+            self._listening = False
+
+    async def _read(self) -> None:
+        try:
+            records = await self._gate.records()
+        except StoreError as exc:
+            logger.debug("The store tells nothing now: %s", exc)
+            return
+        for record in records:
+            if record.request_id is None or record.status not in SEEN:
+                continue
+            for watch in self._watches.of(record.request_id):
+                watch.excused = True  # no webhook was missed by this
+                self._saw(
+                    [
+                        ReportRequest(
+                            request_id=record.request_id,
+                            status=RequestStatus.READY,
+                            raw_status=RequestStatus.READY.value,
+                            report_type=record.report_type,
+                            generated_at=record.generated_at,
+                        )
+                    ]
+                )
+
+    def ask(self, request_id: str) -> bool:
+        """Ask for the link of a request that is said to be READY; False where a look is better."""
+        watches = self._watches.of(request_id)
+        links = self._api.budgets[Endpoint.LINK].available(self._clock.monotonic())
+        if not watches or watches[-1].asked or links <= SPARE:
+            return False
+        for watch in watches:
+            watch.asked = True
+            watch.announced, watch.notified = True, False
+        self._tasks.start(lambda: self._ask(request_id))
+        return True
+
+    async def _ask(self, request_id: str) -> None:
+        try:
+            reply = await self._api.link(request_id, tries=1)
+        except Exception as exc:  # noqa: BLE001 -- what is wrong shows in the look that follows
+            logger.info("Request %s is looked at, no link was had: %s", request_id, exc)
+            self._hurry(request_id)
+            return
+        request = reply.request
+        if reply.link is not None:
+            self._keep(request_id, reply.link)
+            request = evolve(request, status=RequestStatus.READY)
+        self._saw([evolve(request, request_id=request_id)])
+
+    def _keep(self, request_id: str, link: DownloadLink) -> None:
+        now = self._clock.monotonic()
+        # Those that nobody came for: their jobs have ended meanwhile.
+        self._links = {name: kept for name, kept in self._links.items() if now - kept[0] < FRESH}
+        self._links[request_id] = now, link
+
+    def link_of(self, request_id: str) -> DownloadLink | None:
+        """Hand over the link that was had for a request, once, if there is one."""
+        at, link = self._links.pop(request_id, (0.0, None))
+        return link if self._clock.monotonic() - at < FRESH else None
