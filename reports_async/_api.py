@@ -44,6 +44,9 @@ UNAUTHORIZED: Final = 401
 TOO_MANY_REQUESTS: Final = 429
 SAFE_TRIES: Final = 4
 
+ONE_BY_ONE: Final = 1.0
+"""Seconds until it is tried again whether the call before is answered."""
+
 
 class Api:
     """The calls of one account, with what their replies teach: budgets and clock skew."""
@@ -170,11 +173,18 @@ class Api:
 
         Returns False, at once, where that will be only after *until* (monotonic seconds).
         """
-        while (delay := self.budgets[endpoint].wait(self._clock.monotonic())) > 0:
+        while (delay := self._delay(endpoint)) > 0:
             if until is not None and self._clock.monotonic() + delay > until:
                 return False
             await self._clock.sleep(delay)
         return True
+
+    def _delay(self, endpoint: Endpoint) -> float:
+        bucket = self.budgets[endpoint]
+        if bucket.spare and self._open[endpoint]:
+            # Others spend as well: one at a time, because each reply tells what they have left.
+            return ONE_BY_ONE
+        return bucket.wait(self._clock.monotonic())
 
     def check(
         self, endpoint: Endpoint, *, report_type: str | None = None, request_id: str | None = None

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import anyio
 import pytest
+from attrs import evolve
 
 from reports_async import (
     AuthenticationError,
@@ -659,6 +660,30 @@ async def test_afford_no_longer(scripted, clock):
     assert not await api.afford(Endpoint.LINK, until=clock.monotonic() + 141)
     assert 0 == clock.monotonic()
     assert await api.afford(Endpoint.LINK, until=clock.monotonic() + 143)
+
+
+async def test_afford_one_by_one(simulator, clock):
+    """
+    Where other programs spend as well, a call waits for the reply to the one before.
+    """
+    api = Api(
+        Site(base_url=BASE),
+        Credentials("id", "secret"),
+        transport=SimulatorTransport(simulator, clock),
+        clock=clock,
+        call_timeout=None,
+    )
+    known = simulator.add_request("A", clock.now(), status="READY")
+    await api.authorize()
+    taken = api.budgets[Endpoint.LINK].learn(clock.monotonic(), tokens=9, next_in=90.0)
+    api.budgets[Endpoint.LINK] = evolve(taken, drain=1 / 360)
+    simulator.delay("link", 20)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(api.link, known)
+        await anyio.wait_all_tasks_blocked()
+        assert await api.afford(Endpoint.LINK)
+
+    assert 20 <= clock.monotonic() <= 21
 
 
 async def test_check(scripted, clock):
