@@ -139,7 +139,8 @@ async def test_passed_on(tmp_path: Path) -> None:
     assert [] == os.listdir(tmp_path)  # noqa: PTH208 -- async
 
 
-async def test_webhook_app(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["webhook_app.py", "webhook_asgi.py"])
+async def test_webhook_app(name: str, tmp_path: Path) -> None:
     """
     An app that is told of its report answers at once, long before the first look would be made.
     """
@@ -151,7 +152,7 @@ async def test_webhook_app(tmp_path: Path) -> None:
             simulator, on_call=lambda call: created.set() if call.endpoint == "create" else None
         ) as server,
         program(
-            str(EXAMPLES / "webhook_app.py"),
+            str(EXAMPLES / name),
             PORT="0",
             REPORTS_BASE_URL=server.url,
             REPORTS_DIRECTORY=str(tmp_path),

@@ -97,9 +97,21 @@ async def simulated(
 @click.option(
     "--seed", type=int, metavar="N", help="Ids, times and contents come from it; else from chance."
 )
+@click.option(
+    "--generation",
+    type=click.FloatRange(min=0, max=30 * 86400),
+    metavar="S",
+    help="Seconds that each report takes; else 5 to 45 minutes.",
+)
 @click.option("--strict-list", is_flag=True, help="Refuse lists that name no report type.")
 def simulate_command(
-    *, port: int, speed: float | None, rows: int, seed: int | None, strict_list: bool
+    *,
+    port: int,
+    speed: float | None,
+    rows: int,
+    seed: int | None,
+    generation: float | None,
+    strict_list: bool,
 ) -> None:
     """
     Serve Walmart's On-request Reports API on this machine, until Ctrl-C.
@@ -108,8 +120,12 @@ def simulate_command(
     expiring tokens and links. Each call is logged as one line on stderr, and what they came to
     is told at the end. Ctrl-C is the way to end it, and no error: the exit code is 0.
     """
-    rules = Rules(strict_list=strict_list)
-    simulator = Simulator(rules=rules, rows=rows, seed=_any_seed() if seed is None else seed)
+    simulator = Simulator(
+        rules=Rules(strict_list=strict_list),
+        rows=rows,
+        seed=_any_seed() if seed is None else seed,
+        generation=(300.0, 2700.0) if generation is None else generation,
+    )
     log = _Log()
     try:
         run(partial(_serve, simulator, port=port, speed=speed, log=log))

@@ -40,7 +40,7 @@ def test_simulate_for_others(simulate, program):
     """
     It tells its address and how to use it, logs each call, and ends well by Ctrl-C.
     """
-    process = simulate("--speed", "3000", "--rows", "3", "--seed", "1")
+    process = simulate("--speed", "3000", "--rows", "3", "--seed", "1", "--generation", "600")
     head = [process.stdout.readline() for _ in range(5)]
     url = re.search(r"http://\S+:\d+", head[0])[0]
 
