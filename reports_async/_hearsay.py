@@ -72,7 +72,7 @@ class Hearsay:
         self._links: dict[str, tuple[float, DownloadLink]] = {}
 
     def listen(self) -> None:
-        """Read the store from time to time, as long as there are watches."""
+        """Read the store from time to time, as long as there are watches, and others who call."""
         if not self._listening:
             self._listening = True
             self._tasks.start(self._listen)
@@ -81,7 +81,7 @@ class Hearsay:
         try:
             while self._watches:
                 await self._clock.sleep(PAUSE)
-                if self._watches:
+                if self._watches and any(one.spare for one in self._api.budgets.values()):
                     await self._read()
         finally:
             self._listening = False

@@ -137,8 +137,10 @@ class ForgetfulStore(MemoryStore):
     """
 
     down = False
+    reads = 0
 
     async def records(self, account, *, now, report_type=None):
+        self.reads += 1
         if self.down:
             raise StoreError("The store is down.")
         return await super().records(account, now=now, report_type=report_type)
@@ -955,9 +957,10 @@ async def test_repr(bench):
 @pytest.mark.parametrize("status", [JobStatus.READY, JobStatus.SAVED])
 async def test_seen_by_another(bench, status):
     """
-    What another program has seen and written down is known at once, without a look.
+    What another program has seen, which spends from the budgets, is known without a look.
     """
     async with bench(Simulator(generation=10)) as scene:
+        scene.api.budgets[Endpoint.LINK] = Bucket(drain=1 / 360)
         waiter, other = scene.wait_for("A", "B")
         now = scene.clock.now()
         known = {"key": "k", "account": ACCOUNT, "report_type": "A", "version": "v1"}
@@ -976,6 +979,18 @@ async def test_seen_by_another(bench, status):
         assert 0 == scene.looks
 
 
+async def test_nobody_to_overhear(bench):
+    """
+    The store is not read while nobody else spends from the budgets.
+    """
+    async with bench(Simulator(generation=200)) as scene:
+        reads = scene.store.reads
+        [waiter] = scene.wait_for("A")
+        await waiter.outcome()
+
+        assert reads == scene.store.reads
+
+
 async def test_nothing_to_overhear(bench):
     """
     When nobody waits any more, the store is left alone.
@@ -985,6 +1000,7 @@ async def test_nothing_to_overhear(bench):
         await scene.clock.sleep(1)
         scene.poller.unwatch(waiter.watch)
         scene.store.down = True
+        scene.api.budgets[Endpoint.LINK] = Bucket(drain=1 / 360)
         await scene.clock.sleep(PAUSE)
         scene.store.down = False
         [waiter] = scene.wait_for("B")
