@@ -1,7 +1,7 @@
 """
 A web handler passes a report on while 100 small requests a second are answered beside it.
 
-``bench_web.py [MB] [rounds]``, 300 and 5 by default: a CSV of so many MB, zipped, from nginx over
+``bench_web.py [MB] [rounds]``, 300 and 9 by default: a CSV of so many MB, zipped, from nginx over
 HTTPS. The application is an aiohttp.web process whose handler streams ``client.open_report(...)``
 to curl; the lag is that of its loop, the latency is what the callers of ``/small`` see. ``curl
 alone`` is curl fetching the same file from nginx beside an application that has nothing to do with
@@ -226,7 +226,7 @@ def main() -> None:
         web.run_app(app, host="127.0.0.1", port=int(port), print=None, access_log=None)
         return
     arguments = list(map(int, sys.argv[1:]))
-    size, rounds = [*arguments, *(300, 5)[len(arguments) :]]
+    size, rounds = [*arguments, *(300, 9)[len(arguments) :]]
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as name:
         home = Path(name)
