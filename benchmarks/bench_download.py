@@ -6,8 +6,8 @@ The server is nginx on this machine. Files are written to memory where there is 
 own; a run that other programs disturbed is made again. Speeds and processor times are compared
 round by round with those of the first contender; the median of that is printed, and at the end all
 that was to be reached. About a quarter of an hour; ``--only WORD`` runs the races with that word in
-their title, and with ``--json FILE`` the figures of several such runs come together, which
-``plot_download.py`` draws.
+their title, and with ``--json FILE`` the figures of several such runs come together:
+``plot_download.py`` draws them.
 
 ``idle`` is curl beside a loop that has nothing to do: the lag that the machine itself makes.
 ``bare`` is the shortest loop that can be written over Python's `ssl` and sockets. ``cp`` copies the
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from download_table import Figures
 
 MEBIBYTE = 1024 * 1024
-# A run that others disturb is made again, so often.
-TRIES = 3
 
 
 @frozen(kw_only=True)
@@ -153,26 +151,26 @@ def run(name: str, race: Race, served: Path, server: Server) -> dict[str, float]
     return figures
 
 
-def undisturbed(name: str, race: Race, served: Path, server: Server) -> dict[str, float]:
-    for _ in range(TRIES):
-        quiet.wait(server.pid)
-        watch = quiet.Watch(server.pid)
-        figures = run(name, race, served, server)
-        if not watch.disturbed:
-            return {**figures, "disturbed": 0}
-    return {**figures, "disturbed": 1}
-
-
-def measured(race: Race, served: Path, server: Server, rounds: int) -> Figures:
+def measured(race: Race, served: Path, server: Server, rounds: int) -> Iterator[Figures]:
+    """Run the race round by round; gives what is known after each."""
     figures: Figures = {name: [] for name in race.contenders}
+    again = rounds
     for turn in range(rounds + 1):
         for name in race.contenders:
-            if not turn:
-                # Caches are warm then, and so is the memory.
-                run(name, race, served, server)
-            else:
-                figures[name].append(undisturbed(name, race, served, server))
-    return figures
+            quiet.wait(server.pid)
+            watch = quiet.Watch(server.pid)
+            found = run(name, race, served, server)
+            disturbed = watch.disturbed
+            if turn and disturbed and again:
+                again -= 1
+                watch = quiet.Watch(server.pid)
+                found = run(name, race, served, server)
+                disturbed = watch.disturbed
+            # After the first round caches are warm, and so is the memory.
+            if turn:
+                figures[name].append({**found, "disturbed": disturbed})
+        if turn:
+            yield figures
 
 
 def arguments() -> argparse.Namespace:
@@ -196,18 +194,15 @@ def main() -> None:
         served.mkdir()
         with nginx(served, directory / "nginx") as server:
             for race in RACES:
-                if options.only and not any(word in race.title for word in options.only):
-                    continue
-                size = race.count * make(served, race.file, options.size * MEBIBYTE)
-                figures = measured(race, served, server, options.rounds)
-                results[race.title] = {"size": size, "figures": figures}
-                table(race.title, size, figures)
-                disturbed = sum(one["disturbed"] for found in figures.values() for one in found)
-                if disturbed:
-                    print(f"  {disturbed} of these runs were disturbed by other programs")
-                sys.stdout.flush()
-                if options.json:
-                    options.json.write_text(json.dumps(results))
+                if not options.only or any(word in race.title for word in options.only):
+                    size = race.count * make(served, race.file, options.size * MEBIBYTE)
+                    for figures in measured(race, served, server, options.rounds):
+                        results[race.title] = {"size": size, "figures": figures}
+                        if options.json:
+                            options.json.write_text(json.dumps(results))
+                if race.title in results:
+                    table(race.title, **results[race.title])
+                    sys.stdout.flush()
     targets({title: result["figures"] for title, result in results.items()})
 
 

@@ -142,6 +142,9 @@ def table(title: str, size: int, figures: Figures) -> None:
                 f"+{median(found, 'memory'):.1f}" if watched else "",
             )
         )
+    disturbed = sum(one["disturbed"] for found in figures.values() for one in found)
+    if disturbed:
+        print(f"  {disturbed:.0f} of these runs were disturbed by other programs")
 
 
 def targets(results: Mapping[str, Figures]) -> None:

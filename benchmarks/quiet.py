@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Of one processor.
 TOLERATED = 0.1
-PATIENCE = 4.0
+PATIENCE = 2.0
 PROC = Path("/proc")
 
 
