@@ -68,25 +68,15 @@ class Hearsay:
         self._watches = watches
         self._saw = saw
         self._hurry = hurry
-        self._listening = False
         self._links: dict[str, tuple[float, DownloadLink]] = {}
 
-    def listen(self) -> None:
-        """Read the store from time to time, as long as there are watches, and others who call."""
-        if not self._listening:
-            self._listening = True
-            self._tasks.start(self._listen)
+    @property
+    def others(self) -> bool:
+        """Whether other programs spend from the budgets: they may share the store as well."""
+        return any(bucket.spare for bucket in self._api.budgets.values())
 
-    async def _listen(self) -> None:
-        try:
-            while self._watches:
-                await self._clock.sleep(PAUSE)
-                if self._watches and any(one.spare for one in self._api.budgets.values()):
-                    await self._read()
-        finally:
-            self._listening = False
-
-    async def _read(self) -> None:
+    async def read(self) -> None:
+        """Learn from the store what others have seen to be READY."""
         try:
             records = await self._gate.records()
         except StoreError as exc:

@@ -26,7 +26,7 @@ from ._exceptions import (
     ServerError,
     TransportError,
 )
-from ._hearsay import Hearsay
+from ._hearsay import PAUSE, Hearsay
 from ._models import RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
@@ -105,7 +105,6 @@ class Poller:
     def watch(self, watch: Watch) -> None:
         """Start to look after a request."""
         self._watches.add(watch)
-        self._hearsay.listen()
         if self._running:
             self._wake()
         else:
@@ -197,6 +196,10 @@ class Poller:
             left = max(0.0, end - self._clock.monotonic())
             seconds = left if seconds is None else min(left, seconds)
         with anyio.CancelScope() as self._nap:
+            while self._watches and self._hearsay.others and (seconds is None or seconds > PAUSE):
+                await self._clock.sleep(PAUSE)
+                await self._hearsay.read()
+                seconds = None if seconds is None else seconds - PAUSE
             if seconds is not None:
                 await self._clock.sleep(max(0.0, seconds))
             elif self._watches:

@@ -989,19 +989,3 @@ async def test_nobody_to_overhear(bench):
         await waiter.outcome()
 
         assert reads == scene.store.reads
-
-
-async def test_nothing_to_overhear(bench):
-    """
-    When nobody waits any more, the store is left alone.
-    """
-    async with bench() as scene:
-        [waiter] = scene.wait_for("A")
-        await scene.clock.sleep(1)
-        scene.poller.unwatch(waiter.watch)
-        scene.store.down = True
-        scene.api.budgets[Endpoint.LINK] = Bucket(drain=1 / 360)
-        await scene.clock.sleep(PAUSE)
-        scene.store.down = False
-        [waiter] = scene.wait_for("B")
-        assert "READY" == await waiter.outcome()

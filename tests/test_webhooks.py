@@ -498,8 +498,9 @@ async def ready_after(client, simulator, clock, *, after=500, status="READY"):
     """
     job = client.request_report("A")
     await accepted(job)
-    simulator.generation("A", after - 0.5)
+    simulator.never_ready("A")
     await clock.sleep(after)
+    simulator.generation("A", 0)
     before, since = len(simulator.calls), clock.monotonic()
     client.notify({"payload": {"requestId": job.request_id, "requestStatus": status}})
     await job
