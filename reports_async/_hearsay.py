@@ -2,8 +2,8 @@
 What is learned without a look: from webhooks, and from others who share the store.
 
 A webhook that says READY is asked about where it matters: its link. The reply tells the status as
-well, so no look is spent. Once for each watch, and only while links are plenty: a forged one costs
-a call and gains nothing. What others have seen is read in the store.
+well, so no look is spent. Once for each request, and only while links are plenty: a forged one
+costs a call and gains nothing. What others have seen is read in the store.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Hearsay:
         self._watches = watches
         self._saw = saw
         self._hurry = hurry
+        self._asked = frozenset[str]()
         self._links: dict[str, tuple[float, DownloadLink]] = {}
 
     @property
@@ -103,10 +104,11 @@ class Hearsay:
         """Ask for the link of a request that is said to be READY; False where a look is better."""
         watches = self._watches.of(request_id)
         links = self._api.budgets[Endpoint.LINK].available(self._clock.monotonic())
-        if not watches or watches[-1].asked or links <= SPARE:
+        if not watches or request_id in self._asked or links <= SPARE:
             return False
+        waiting = (other for other in self._asked if self._watches.of(other))
+        self._asked = frozenset((request_id, *waiting))
         for watch in watches:
-            watch.asked = True
             watch.announced, watch.notified = True, False
         self._tasks.start(lambda: self._ask(request_id))
         return True

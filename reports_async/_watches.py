@@ -55,7 +55,6 @@ class Watch:
     notified: bool = field(default=False, init=False)  # the next look is made for a webhook
     announced: bool = field(default=False, init=False)  # the last one was
     excused: bool = field(default=True, init=False)  # what it saw may have been told otherwise
-    asked: bool = field(default=False, init=False)  # for its link, because of a webhook
     unseen: int = field(default=0, init=False)
 
     def __lt__(self, other: Watch) -> bool:
