@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.events import notified_request
+from reports_async._sansio.events import notified_ready, notified_request
 
 NAMES = st.sampled_from(["payload", "requestId", "source"])
 JSON = st.recursive(
@@ -62,3 +62,20 @@ def test_any_body(event):
     found = notified_request(event)
 
     assert found is None or found == event["payload"]["requestId"]
+
+
+@pytest.mark.parametrize(
+    ("event", "ready"),
+    [
+        ({"payload": {"requestStatus": "READY"}}, True),
+        ({"payload": {"requestStatus": "ERROR"}}, False),
+        ({"payload": {}}, False),
+        ({"payload": ["READY"]}, False),
+        ({}, False),
+    ],
+)
+def test_notified_ready(event, ready):
+    """
+    A webhook's word is READY, or it is not worth a link call.
+    """
+    assert ready is notified_ready(event)
