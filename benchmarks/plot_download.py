@@ -7,14 +7,16 @@ import sys
 from html import escape
 from pathlib import Path
 
-from download_table import LARGE, PLAIN, ROWS, SIXTEEN, STREAM, median
+from download_table import CAPS, LARGE, OURS, PLAIN, ROWS, STREAM, median
 
-DRAWN = (STREAM, PLAIN, ROWS, LARGE, SIXTEEN)
+DRAWN = (STREAM, PLAIN, ROWS, LARGE, CAPS)
 LABELS = {(title, "curl"): "curl, then unzip" for title in (ROWS, LARGE)}
+LABELS |= {(CAPS, "curl"): "16 curls"}
+LABELS |= {(CAPS, f"{OURS}:{number}"): f"{OURS}, {number}" for number in (1, 2, 4, 8, 16)}
 LABELS |= {(title, "bare"): "bare sockets" for title in (STREAM, PLAIN)}
 
 WIDTH, LEFT, BAR, GAP, TITLE = 760, 130, 18, 6, 34
-OURS, OTHERS, TEXT = "#2a7d5f", "#b8bec6", "#57606a"
+GREEN, OTHERS, TEXT = "#2a7d5f", "#b8bec6", "#57606a"
 FONT = 'font-family="system-ui, sans-serif" font-size="13"'
 
 
@@ -34,9 +36,9 @@ def group(title: str, speeds: dict[str, float], top: float) -> tuple[list[str], 
     top += TITLE
     for name, speed in sorted(speeds.items(), key=lambda item: -item[1]):
         length = (WIDTH - LEFT - 70) * speed / fastest
-        colour = OURS if name == "reports_async" else OTHERS
+        colour = GREEN if name.startswith(OURS) else OTHERS
         parts += [
-            text(LEFT - 8, top + 14, name, end=True, bold=name == "reports_async"),
+            text(LEFT - 8, top + 14, name, end=True, bold=name.startswith(OURS)),
             f'<rect x="{LEFT}" y="{top}" width="{length:.0f}" height="{BAR}" fill="{colour}"/>',
             text(LEFT + length + 6, top + 14, f"{speed:.0f}"),
         ]
