@@ -15,7 +15,7 @@ LABELS |= {(CAPS, "curl"): "16 curls"}
 LABELS |= {(CAPS, f"{OURS}:{number}"): f"{OURS}, {number}" for number in (1, 2, 4, 8, 16)}
 LABELS |= {(title, "bare"): "bare sockets" for title in (STREAM, PLAIN)}
 
-WIDTH, LEFT, BAR, GAP, TITLE = 760, 130, 18, 6, 34
+WIDTH, LEFT, BAR, GAP, TITLE = 760, 150, 18, 6, 34
 GREEN, OTHERS, TEXT = "#2a7d5f", "#b8bec6", "#57606a"
 FONT = 'font-family="system-ui, sans-serif" font-size="13"'
 
