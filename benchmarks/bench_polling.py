@@ -87,7 +87,7 @@ def trials(times: str, *, loops: bool) -> Iterator[Trial]:
         for history in (False, True):
             for half in (False, True):
                 yield Trial(who="**ours**", times=times, case=case, history=history, half=half)
-    for case in ("1 job", "5 jobs", "27 jobs"):
+    for case in ("1 job", "5 jobs", "27 jobs", "27 jobs, strict"):
         yield Trial(who="oracle", times=times, case=case)
         if loops:
             for name in CONTENDERS:
