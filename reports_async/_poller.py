@@ -90,6 +90,7 @@ class Poller:
         )
         self._running = False
         self._looking = False
+        self._hurried: set[str] = set()
         self._jitter = 0.0
         self._price = len(PRICES) // 2
         self._looked: Endpoint | None = None
@@ -127,8 +128,9 @@ class Poller:
             return
         for watch in self._watches.of(request_id):
             watch.look_now = watch.notified = True
-            # A look that is under way may have been answered before whatever moved.
-            watch.hurried = self._looking
+            if self._looking:
+                # The look that is under way may have been answered before whatever moved.
+                self._hurried.add(request_id)
         self._wake()
 
     def link_of(self, request_id: str) -> DownloadLink | None:
@@ -233,11 +235,12 @@ class Poller:
 
     async def _look(self, look: plan.Look) -> None:
         covered, now = self._covered(look), self._clock.monotonic()
+        self._hurried.clear()
         prompted = any(watch.notified for watch in covered)
         for watch in covered:
             watch.excused = prompted or watch.tried_at is None
             watch.announced, watch.notified = watch.notified, False
-            watch.hurried = watch.look_now = False
+            watch.look_now = False
             watch.tried_at = now
         if look.endpoint is Endpoint.STATUS:
             assert look.request_id is not None
@@ -311,8 +314,7 @@ class Poller:
                 watch.unseen = 0
                 watch.seen_at = now
                 watch.started = request.status is RequestStatus.INPROGRESS
-                watch.look_now = watch.hurried
-                watch.hurried = False
+                watch.look_now = request.request_id in self._hurried
                 if request.status in ENDS:
                     self._weigh(watch)
                 watch.tell(request)

@@ -49,7 +49,6 @@ class Watch:
     look_now: bool = False
     seen_at: float | None = field(default=None, init=False)  # monotonic; not ready then
     tried_at: float | None = field(default=None, init=False)
-    hurried: bool = field(default=False, init=False)
     # INPROGRESS when it was last seen; None before that
     started: bool | None = field(default=None, init=False)
     notified: bool = field(default=False, init=False)  # the next look is made for a webhook
