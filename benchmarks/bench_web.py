@@ -160,17 +160,17 @@ def both(figures: dict[str, list[dict[str, float]]]) -> tuple[list[dict[str, flo
 async def race(home: Path, size: int, rounds: int) -> None:
     served = home / "served"
     served.mkdir()
-    with nginx(served, home / "nginx") as (_, https, certificate):
+    with nginx(served, home / "nginx") as files:
         simulator = Simulator()
         async with SimulatorServer(simulator, clock=ScaledClock(SPEED)) as server:
             request_id = simulator.add_request(TYPE, datetime.now(UTC), status="READY")
-            simulator.file_base_url = https.rstrip("/")
+            simulator.file_base_url = files.https.rstrip("/")
             name = file_name(simulator.requests[0], simulator.rules)
             path = served / PREFIX.strip("/") / request_id / name
             path.parent.mkdir(parents=True)
             zipped_rows(path, size)
             port = free_port()
-            command = [sys.executable, __file__, "serve", server.url, str(certificate)]
+            command = [sys.executable, __file__, "serve", server.url, str(files.certificate)]
             process = await asyncio.create_subprocess_exec(*command, str(home / "app"), str(port))
             try:
                 await compare(
@@ -178,7 +178,9 @@ async def race(home: Path, size: int, rounds: int) -> None:
                     {
                         "idle": idle,
                         "curl alone": lambda: curl(
-                            "--cacert", str(certificate), https + str(path.relative_to(served))
+                            "--cacert",
+                            str(files.certificate),
+                            files.https + str(path.relative_to(served)),
                         ),
                         "open_report, passed on": lambda: curl(
                             f"http://127.0.0.1:{port}/report/{request_id}"
