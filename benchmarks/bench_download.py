@@ -134,13 +134,13 @@ def make(served: Path, name: str, size: int) -> int:
 
 
 def run(name: str, race: Race, served: Path, server: Server) -> dict[str, float]:
-    command = [sys.executable, Path(__file__).with_name("contender.py"), name]
+    command = [sys.executable, str(Path(__file__).with_name("contender.py")), name]
     url = getattr(server, race.scheme) + race.file
     source = served / race.file if name == "cp" else url
     target = Path(tempfile.mkdtemp(dir=served.parent))
     try:
         output = subprocess.run(
-            [*command, source, target, server.certificate, str(race.count)],
+            [*command, str(source), str(target), str(server.certificate), str(race.count)],
             check=True,
             capture_output=True,
             text=True,

@@ -223,6 +223,16 @@ def words(stage: Stage) -> None:
     stage.simulator.statuses(TYPE, ["QUEUED_V2", "ALMOST", "INPROGRESS"])
 
 
+def looks_fail(stage: Stage) -> None:
+    stage.simulator.fail("status", 503, times=6)
+    stage.simulator.fail("list", 500, times=6)
+
+
+def cut_without_ranges(stage: Stage) -> None:
+    ruled(honour_range=False)(stage)
+    stage.simulator.fail("file", "cut")
+
+
 FAULTS: dict[str, Callable[[Stage], None]] = {
     "none": lambda _stage: None,
     "create: reset before the server acted": fails("create", "refuse"),
@@ -238,10 +248,7 @@ FAULTS: dict[str, Callable[[Stage], None]] = {
     "hour used by another program": used_by_another(timedelta()),
     "the same, server's clock an hour ahead": used_by_another(timedelta(hours=1)),
     "the same, server's clock an hour behind": used_by_another(timedelta(hours=-1)),
-    "looks fail for ten minutes (5xx)": lambda stage: (
-        stage.simulator.fail("status", 503, times=6),
-        stage.simulator.fail("list", 500, times=6),
-    )[0],
+    "looks fail for ten minutes (5xx)": looks_fail,
     "a storm of 401s": fails("status", 401, times=3),
     "no name resolves for ten minutes": network_down(2 * MINUTE, 12 * MINUTE),
     "machine asleep for an hour (clock jumps)": clock_jumps(3600.0),
@@ -259,10 +266,7 @@ FAULTS: dict[str, Callable[[Stage], None]] = {
     "link: 500, then 200 without a link": fails("link", 500),
     "link expired before use": fails("file", 403),
     "body cut in the middle": fails("file", "cut"),
-    "body cut, no ranges": lambda stage: (
-        ruled(honour_range=False)(stage),
-        stage.simulator.fail("file", "cut"),
-    )[0],
+    "body cut, no ranges": cut_without_ranges,
     "body stalls": fails("file", "stall"),
     "declared length too long": fails("file", "length"),
     "archive ends too early": fails("file", "short"),

@@ -181,7 +181,7 @@ class Mapped(AiohttpTransport):
 
     place = ""
 
-    def stream(
+    def stream(  # type: ignore[override]  # as the protocol has it
         self, request: HTTPRequest, *, timeout: float | None, stall: float | None
     ) -> AbstractAsyncContextManager[ByteStream]:
         moved = evolve(request, url=request.url.replace(OUTSIDE, self.place))
@@ -387,7 +387,8 @@ async def play(name: str, home: Path) -> Outcome:
     def tell(_: Progress) -> None:
         nonlocal halfway
         if halfway is not None:
-            halfway, act = None, halfway
+            act = halfway
+            halfway = None
             act(target)
 
     told, reason = "whole file", ""

@@ -126,7 +126,7 @@ class Scene:
 def run(jobs: int, seed: int, *, missed: bool) -> Run:
     """Fetch reports, each told of when it is ready."""
     patience = Patience()
-    anyio.to_thread.run_sync = patience.run_sync
+    anyio.to_thread.run_sync = patience.run_sync  # type: ignore[assignment]  # not all its options
     return trio.run(Scene(jobs, seed, missed).play, clock=patience.clock)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
@@ -126,7 +126,7 @@ def _solve(kinds: Sequence[Looks], every: Sequence[Times], bounds: Sequence[floa
     levels = MOMENTS + 1
     width = count * (steps + levels) + 1
 
-    def padded(blocks: dict[int, object], rows: int) -> object:
+    def padded(blocks: dict[int, Any], rows: int) -> Any:
         """Put blocks at their columns into a matrix as wide as all unknowns."""
         parts, at = [], 0
         for column, block in sorted(blocks.items()):
@@ -150,7 +150,7 @@ def _solve(kinds: Sequence[Looks], every: Sequence[Times], bounds: Sequence[floa
         ]
     for times, bound in zip(every, bounds, strict=True):
         lag = coo_array(times.lag[None, :] / bound)
-        blocks: dict[int, object] = {number * steps: lag for number in range(count)}
+        blocks: dict[int, Any] = {number * steps: lag for number in range(count)}
         less.append(padded({**blocks, width - 1: coo_array([[-1.0]])}, 1))
         most.append(np.zeros(1))
 
