@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports_async import PollSchedule
-from reports_async._sansio.budget import Bucket
+from reports_async._sansio.budget import INTERVAL, NOTICED, Bucket
 from reports_async._sansio.endpoints import Endpoint
 from reports_async._sansio.generation import CELLS, Generation, learned, prior
 from reports_async._sansio.plan import UNSEEN_LIMIT, Look, Means, Waiting, plan
@@ -195,6 +195,26 @@ def test_lists_spent_by_others():
     assert status("R1") == look(*jobs, lists=0)
     assert look(*jobs, lists=0, statuses=0) is None
     assert look(*jobs, lists=1 - 10 / 180, statuses=20) is None
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_token_left_alone(strict):
+    """
+    The token that is left alone where others take some is not planned with.
+    """
+    jobs = [waiting(f"R{number}", f"TYPE_{number}", age=2000.0, seen=1990.0) for number in range(9)]
+    noticed = NOTICED / INTERVAL
+
+    def planned(tokens, drain):
+        bucket = Bucket(tokens=tokens, as_of=NOW, drain=drain)
+        budgets = {Endpoint.LIST: bucket, Endpoint.STATUS: bucket}
+        return plan(jobs, evolve(means(strict=strict), budgets=budgets))
+
+    with_others, alone = planned(6.0, noticed * 1.0001), planned(5.0, noticed * 0.9999)
+
+    assert with_others.price == alone.price
+    assert with_others.wait == pytest.approx(alone.wait, rel=0.01)
+    assert with_others != planned(6.0, noticed * 0.9999)
 
 
 def test_strict_for_hours():
