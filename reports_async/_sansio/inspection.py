@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
 
 from .generation import CELLS, STEP
 
@@ -33,14 +31,6 @@ NEVER: Final = 1e-6
 """A chance that is not worth a look at any price."""
 
 
-@frozen
-class Next:
-    """The next look: the age at which it is due, and how many looks there will be on average."""
-
-    due: float
-    looks: float
-
-
 class Inspection:
     """The schedules of looks at requests that take as long as *generation* says."""
 
@@ -51,28 +41,44 @@ class Inspection:
             *accumulate((cell + 0.5) * STEP * mass for cell, mass in enumerate(generation.mass)),
         ]
         self._cells = _moments(self._reached)
-        self._tables: dict[int, tuple[Sequence[float], Sequence[float]]] = {}
+        self._tables: dict[int, tuple[Sequence[float], Sequence[int]]] = {}
 
-    def next(self, seen: float, price: int) -> Next | None:
+    def due(self, seen: float, price: int) -> float | None:
         """
-        Return the next look at a request that was not ready at the age of *seen* seconds.
+        Return the age at which to look next at a request that was not ready at the age of *seen*.
 
         Args:
-            seen: When it was last looked at.
+            seen: When it was last looked at, in seconds since its submission.
             price: The index of the price in `PRICES`.
 
         None where all that is known lies behind.
         """
-        values, looks = self._table(price)
+        first = self._first(seen, price)
+        return None if first is None else self._cells[first] * STEP
+
+    def ahead(self, seen: float, price: int) -> list[tuple[float, float]]:
+        """Return the ages of all looks to come, each with the chance that it will be made."""
+        looks: list[tuple[float, float]] = []
+        here = self._first(seen, price)
+        if here is None:
+            return looks
+        _, following = self._table(price)
+        reached, _ = self._at(seen)
+        left = waiting = 1.0 - reached
+        while here < len(self._cells):
+            cell = self._cells[here]
+            looks.append((cell * STEP, waiting / left))
+            waiting, here = max(0.0, 1.0 - self._reached[cell]), following[here]
+        return looks
+
+    def _first(self, seen: float, price: int) -> int | None:
+        """Return the moment of the next look: its number."""
         reached, moment = self._at(seen)
-        left = 1.0 - reached
         first = bisect_right(self._cells, seen / STEP)
-        if left <= NEVER or first == len(self._cells):
+        if 1.0 - reached <= NEVER or first == len(self._cells):
             return None
-        _, best = self._best(reached, moment, first, values, len(self._cells) - 1)
-        cell = self._cells[best]
-        share = max(0.0, 1.0 - self._reached[cell]) / left
-        return Next(due=cell * STEP, looks=1.0 + share * looks[best])
+        values, _ = self._table(price)
+        return self._best(reached, moment, first, values, len(self._cells) - 1)[1]
 
     def _at(self, age: float) -> tuple[float, float]:
         cell = min(max(age, 0.0) / STEP, float(CELLS))
@@ -81,21 +87,19 @@ class Inspection:
         middle = (whole + (cell - whole) / 2.0) * STEP
         return self._reached[whole] + part, self._moment[whole] + part * middle
 
-    def _table(self, price: int) -> tuple[Sequence[float], Sequence[float]]:
-        """Return, for a last look at each moment, what comes after: its cost, its looks."""
+    def _table(self, price: int) -> tuple[Sequence[float], Sequence[int]]:
+        """Return, for a look at each moment that comes too early, the cost ahead and the next."""
         if price not in self._tables:
             cells = self._cells
-            values, looks = [0.0] * len(cells), [0.0] * len(cells)
             last = len(cells) - 1
+            values, following = [0.0] * len(cells), [len(cells)] * len(cells)
             for here in range(len(cells) - 2, -1, -1):
                 reached, moment = self._reached[cells[here]], self._moment[cells[here]]
                 # The later the last look, the later the next: the search need not go further.
                 cost, last = self._best(reached, moment, here + 1, values, last)
-                left = 1.0 - reached
-                values[here] = cost + PRICES[price] * left
-                share = (1.0 - self._reached[cells[last]]) / left if left > NEVER else 0.0
-                looks[here] = 1.0 + share * looks[last]
-            self._tables[price] = values, looks
+                values[here] = cost + PRICES[price] * (1.0 - reached)
+                following[here] = last
+            self._tables[price] = values, following
         return self._tables[price]
 
     def _best(
@@ -115,14 +119,25 @@ class Inspection:
 
 
 def _moments(reached: Sequence[float]) -> list[int]:
-    """Return the cells at whose ends a look may be, each a share of the chance after the last."""
+    """
+    Return the cells at whose ends a look may be.
+
+    Each a share of the chance after the last; in the gaps between, at distances that double: what
+    is a little later than all others of its kind must not wait for the next kind.
+    """
     cells, share = [0], 1.0 / POINTS
     for cell in range(1, len(reached)):
         if reached[cell] - reached[cells[-1]] >= share or (
             reached[cell] > 1.0 - NEVER >= reached[cell - 1]
         ):
             cells.append(cell)
-    return cells
+    moments = set(cells)
+    for cell, following in pairwise(cells[1:]):
+        distance = 1
+        while cell + distance < following:
+            moments.add(cell + distance)
+            distance *= 2
+    return sorted(moments)
 
 
 # As many as a busy account has types; the tables of a type that is gone are forgotten.

@@ -12,8 +12,9 @@ is the largest that never runs out of tokens: the tightest of the budgets up to 
 
 A *single* look (a status or a list of one type, where the server lists no other way) sees one
 request. There each request has the schedule of looks that is best for it at a price per look, as
-`inspection` finds it; the price is the one at which all of them together need the tokens there are
-and will be. A full bucket, which would lose its refill, gives a look away: to the likeliest.
+`inspection` finds it; the price is the least at which all of them together never need a token that
+is not there, up to when the buckets overflow: what is spent until then takes nothing from later. A
+full bucket, which would lose its refill, gives a look away: to the likeliest.
 
 `generation` tells f, `budget` the tokens; the poller obeys.
 """
@@ -52,8 +53,8 @@ JITTER: Final = 0.05
 SOON: Final = 0.5
 """Seconds that are not worth another sleep: a plan made anew is a little later each time."""
 
-NEARLY_ALL: Final = 0.95
-"""The share of reports until which the tokens for single looks are counted."""
+CREDIT: Final = 1.0
+"""Tokens that may be missing from what is planned: how many will be needed is chance."""
 
 
 @frozen(kw_only=True)
@@ -221,7 +222,11 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
     buckets = {endpoint: means.budgets[endpoint].at(now) for endpoint in endpoints}
     rate = sum(bucket.rate for bucket in buckets.values())
     price = _price(
-        waiting, means, tokens=sum(one.usable(now) for one in buckets.values()), rate=rate
+        waiting,
+        means.price,
+        tokens=sum(one.usable(now) for one in buckets.values()),
+        rate=rate,
+        capacity=sum(one.capacity for one in buckets.values()),
     )
     delay = min(bucket.wait(now) for bucket in buckets.values())
     if delay > 0.0:
@@ -245,46 +250,51 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
     return Plan(look=look, wait=0.0, price=price)
 
 
-def _price(waiting: Sequence[Waiting], means: Means, *, tokens: float, rate: float) -> int:
-    """Return the least price at which the tokens do, those to come included."""
-    ahead = max(_nearly_all(job) - job.age for job in waiting)
-    enough = tokens + max(0.0, ahead) * rate
-    # Requests of one type that were last seen together are alike.
-    groups = Counter((job.generation, round(job.seen / STEP)) for job in waiting)
+def _price(
+    waiting: Sequence[Waiting], price: int, *, tokens: float, rate: float, capacity: float
+) -> int:
+    """Return the least price, searched from *price*, at which there are tokens when needed."""
+    # Requests of one type that were submitted and last seen together are alike.
+    groups = Counter(
+        (job.generation, round(job.seen / STEP), round(job.age / STEP)) for job in waiting
+    )
 
-    def needed(price: int) -> float:
-        looks = 0.0
-        for (generation, cell), count in groups.items():
-            following = inspection(generation).next(cell * STEP, price)
-            looks += count * (1.0 if following is None else following.looks)
-        return looks
+    def lasts(price: int) -> bool:
+        """Tell whether no token is missing before some are lost: those would do for the rest."""
+        needed = sorted(
+            (max(0.0, due - age * STEP), chance * count)
+            for (generation, seen, age), count in groups.items()
+            for due, chance in inspection(generation).ahead(seen * STEP, price)
+            or [(age * STEP, 1.0)]
+        )
+        level, now = tokens, 0.0
+        for at, looks in needed:
+            level += (at - now) * rate
+            if level >= capacity and at > now:
+                return True
+            level, now = level - looks, at
+            if level < -CREDIT:
+                return False
+        return True
 
-    price = means.price
-    while price > 0 and needed(price - 1) <= enough:
+    while price > 0 and lasts(price - 1):
         price -= 1
-    while price < len(PRICES) - 1 and needed(price) > enough:
+    while price < len(PRICES) - 1 and not lasts(price):
         price += 1
     return price
-
-
-def _nearly_all(job: Waiting) -> float:
-    """Return the age by which a request is ready nearly surely, given when it was not."""
-    left = 1.0 - job.generation.ready_between(0.0, job.seen)
-    return job.generation.quantile(1.0 - (1.0 - NEARLY_ALL) * left)
 
 
 def _due_in(job: Waiting, price: int, means: Means, turn: float) -> float:
     """
     Return the seconds until the next look at a request, below zero if it is late.
 
-    Later than nearly all of its kind, it is looked at in the schedule's own pace, as far as the
-    refill pays for that: it gives each request a look every *turn* seconds.
+    Later than nearly all of its kind, it is looked at in the schedule's own pace at least, as far as
+    the refill pays for that: it gives each request a look every *turn* seconds.
     """
-    following = inspection(job.generation).next(job.seen, price)
-    if following is None or job.age > job.generation.quantile(RIPE):
-        due = max(means.schedule.next_delay(job.age), turn) - job.quiet
-    else:
-        due = following.due - job.age
+    age = inspection(job.generation).due(job.seen, price)
+    due = math.inf if age is None else age - job.age
+    if age is None or job.age > job.generation.quantile(RIPE):
+        due = min(due, max(means.schedule.next_delay(job.age), turn) - job.quiet)
     return max(due, means.shortest - SOON - job.quiet)
 
 

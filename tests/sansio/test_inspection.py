@@ -23,9 +23,9 @@ def price(seconds):
 def schedule(generation, one):
     """All the looks at a request that is never ready."""
     looks, seen = [], 0.0
-    while (following := inspection(generation).next(seen, one)) is not None:
-        seen = following.due
-        looks.append(seen)
+    while (due := inspection(generation).due(seen, one)) is not None:
+        looks.append(due)
+        seen = due
     return looks
 
 
@@ -50,7 +50,8 @@ def test_looks(times, one):
 
     assert all(earlier < later for earlier, later in pairwise([0.0, *looks]))
     assert generation.ready_between(0.0, looks[-1]) > 1.0 - 1e-5
-    assert inspection(generation).next(CELLS * STEP, one) is None
+    assert inspection(generation).due(CELLS * STEP, one) is None
+    assert inspection(generation).ahead(CELLS * STEP, one) == []
 
 
 @given(times=TIMES, seen=st.floats(0.0, 4000.0))
@@ -58,11 +59,13 @@ def test_dearer_looks_are_fewer(times, seen):
     """
     The dearer a look, the fewer there are.
     """
-    at_all = [inspection(learned(times, window=WINDOW)).next(seen, one) for one in (0, 8, 16, 24)]
+    made = inspection(learned(times, window=WINDOW))
+    at_all = [sum(chance for _, chance in made.ahead(seen, one)) for one in (0, 8, 16, 24)]
 
     for cheap, dear in pairwise(at_all):
-        assert (cheap is None) == (dear is None)
-        assert cheap is None or cheap.looks >= dear.looks - 1e-9 >= 1.0 - 2e-9
+        assert (cheap == 0.0) == (dear == 0.0)
+        assert cheap >= dear - 1e-9
+        assert dear == 0.0 or dear >= 1.0
 
 
 @given(times=st.none() | TIMES, one=st.integers(4, len(PRICES) - 1), every=st.integers(1, 12))
@@ -86,21 +89,37 @@ def test_two_kinds():
     generation = learned([120.0] * 20 + [2400.0] * 20, window=WINDOW)
     first, second = schedule(generation, price(64.0))[:2]
 
-    assert 105.0 <= first <= 150.0
+    assert 105.0 <= first <= 180.0
     assert 2300.0 <= second <= 2460.0
 
 
-def test_expected_looks():
+def test_a_little_late():
     """
-    The looks that are told are those that will be made on average.
+    What is a little later than all others of its kind is looked for soon, not with the next kind.
     """
-    generation = prior(WINDOW)
-    looks = schedule(generation, price(32.0))
-    chances = [1.0 - generation.ready_between(0.0, end) for end in [0.0, *looks[:-1]]]
+    generation = learned([120.0] * 20 + [2400.0] * 20, window=WINDOW)
+    first, second = schedule(generation, price(2.0))[:2]
 
-    following = inspection(generation).next(0.0, price(32.0))
+    assert 105.0 <= first < second <= 240.0
 
-    assert sum(chances) == pytest.approx(following.looks)
+
+@given(times=TIMES, seen=st.floats(0.0, 3600.0), one=st.integers(0, len(PRICES) - 1))
+def test_all_ahead(times, seen, one):
+    """
+    The looks ahead are those that will be due one after the other, each as likely as it is needed.
+    """
+    generation = learned(times, window=WINDOW)
+    ages, chances = [], []
+    last = seen
+    while (due := inspection(generation).due(last, one)) is not None:
+        ages.append(due)
+        chances.append(1.0 - generation.ready_between(seen, last))
+        last = due
+
+    ahead = inspection(generation).ahead(seen, one)
+
+    assert ages == [age for age, _ in ahead]
+    assert chances == pytest.approx([chance for _, chance in ahead], abs=1e-6)
 
 
 def test_repr():
@@ -108,7 +127,7 @@ def test_repr():
     Its own words for a debugger.
     """
     made = inspection(learned([600.0], window=WINDOW))
-    made.next(0.0, 3)
+    made.due(0.0, 3)
 
     assert repr(made).startswith("<Inspection at ")
     assert repr(made).endswith(" moments, 1 prices>")
