@@ -23,8 +23,11 @@ STEP: Final = 15.0
 CELLS: Final = 480
 """Cells of the grid: two hours. What takes longer is looked for at a constant pace."""
 
-PRIOR_WEIGHT: Final = 1.0
+PRIOR_WEIGHT: Final = 0.5
 """How many reports the prior counts for: a few real ones outweigh it."""
+
+NEIGHBOURS: Final = 5
+"""One in so many of the reports of a type are the neighbours of each."""
 
 SAMPLES: Final = 50
 """How many of the newest reports are kept of a type."""
@@ -107,29 +110,26 @@ def learned(times: Sequence[float], *, window: float) -> Generation:
     """
     Return the distribution that *times* (seconds, newest last) suggest.
 
-    A bell around each of them, as wide as their number and spread call for, over the prior.
+    A bell around each of them, as wide as its neighbours are far, over the prior.
     """
     recent = [time for time in times[-SAMPLES:] if 0.0 <= time < CELLS * STEP]
     if not recent:
         return prior(window)
-    width = _bandwidth(recent)
     raw = [PRIOR_WEIGHT * mass for mass in prior(window).mass]
     for time in recent:
-        bell = _bell(time, width)
+        bell = _bell(time, _width(time, recent))
         raw = [mass + part for mass, part in zip(raw, bell, strict=True)]
     return _normal(raw)
 
 
-def _bandwidth(times: Sequence[float]) -> float:
-    # Silverman's rule of thumb, from the quartiles: two far modes must not blur each other.
-    ordered = sorted(times)
-    count = len(ordered)
-    mean = sum(ordered) / count
-    deviation = math.sqrt(sum((time - mean) ** 2 for time in ordered) / count)
-    gaps = sorted(second - first for first, second in pairwise(ordered))
-    typical = gaps[len(gaps) // 2] * count / 4 if gaps else mean / 4
-    spread = min(deviation, typical) if gaps else typical
-    return max(STEP, 0.9 * spread / math.pow(count, 0.2))
+def _width(time: float, times: Sequence[float]) -> float:
+    """Return the standard deviation of the bell around one of *times*."""
+    # Where reports take two minutes or forty, neither kind must blur the other. Few reports which
+    # happen to be close prove little: each may vary by its share of a quarter.
+    count = len(times)
+    distances = sorted(abs(time - other) for other in times)
+    neighbour = distances[min(-(-count // NEIGHBOURS), count - 1)]
+    return max(STEP / 2.0, time / (4.0 * count), 3.0 * neighbour / math.pow(count, 0.2))
 
 
 def _bell(center: float, width: float) -> list[float]:

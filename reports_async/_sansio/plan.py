@@ -53,6 +53,10 @@ JITTER: Final = 0.05
 SOON: Final = 0.5
 """Seconds that are not worth another sleep: a plan made anew is a little later each time."""
 
+COUNTED: Final = 0.8
+"""The share of the tokens to come that single looks are planned with: others may take some, and a
+token that is there is worth more than one that is to come."""
+
 CREDIT: Final = 1.0
 """Tokens that may be missing from what is planned: how many will be needed is chance."""
 
@@ -269,7 +273,7 @@ def _price(
         )
         level, now = tokens, 0.0
         for at, looks in needed:
-            level += (at - now) * rate
+            level += (at - now) * rate * COUNTED
             if level >= capacity and at > now:
                 return True
             level, now = level - looks, at
@@ -288,8 +292,8 @@ def _due_in(job: Waiting, price: int, means: Means, turn: float) -> float:
     """
     Return the seconds until the next look at a request, below zero if it is late.
 
-    Later than nearly all of its kind, it is looked at in the schedule's own pace at least, as far as
-    the refill pays for that: it gives each request a look every *turn* seconds.
+    Later than nearly all of its kind, it is looked at in the schedule's own pace at least, as far
+    as the refill pays for that: it gives each request a look every *turn* seconds.
     """
     age = inspection(job.generation).due(job.seen, price)
     due = math.inf if age is None else age - job.age

@@ -57,6 +57,27 @@ def test_two_modes():
     assert belief.ready_between(600.0, 2000.0) < 0.1
 
 
+def test_a_narrow_mode_beside_a_wide_one():
+    """
+    Reports that come within seconds of each other stay so, whatever others of their type do.
+    """
+    early = [120.0 + number for number in range(20)]
+    late = [2000.0 + 40.0 * number for number in range(20)]
+
+    belief = learned([*early, *late], window=WINDOW)
+
+    assert belief.ready_between(105.0, 165.0) / belief.ready_between(0.0, 600.0) > 0.85
+
+
+def test_two_reports_by_chance():
+    """
+    Two reports that took equally long do not prove that all do.
+    """
+    belief = learned([1200.0, 1200.0], window=WINDOW)
+
+    assert belief.ready_between(0.0, 1050.0) > 0.1
+
+
 @pytest.mark.parametrize("useless", [[], [-5.0], [END + 1.0]])
 def test_nothing_to_learn(useless):
     """

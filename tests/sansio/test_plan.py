@@ -217,6 +217,20 @@ def test_the_token_left_alone(strict):
     assert with_others != planned(6.0, noticed * 0.9999)
 
 
+def test_after_an_overflow():
+    """
+    What becomes ready after the budgets overflow makes no look dearer or cheaper before that.
+    """
+
+    def price(late, tokens):
+        kind = learned([600.0] * 20 + [late] * 20, window=2700.0)
+        jobs = [waiting(f"R{number}", f"TYPE_{number}", generation=kind) for number in range(27)]
+        return plan(jobs, means(lists=tokens, statuses=tokens, strict=True)).price
+
+    assert price(6000.0, 12.0) == price(7000.0, 12.0)
+    assert price(6000.0, 12.0) > price(6000.0, 19.0)
+
+
 def test_strict_for_hours():
     """
     Where each look serves one request, those that take for hours are looked at in turn.
