@@ -12,11 +12,13 @@ import argparse
 import multiprocessing
 import statistics
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from bound import blind, least
 from polling import AZURE, CONTENDERS, DISTRIBUTIONS, Run, loop, oracle, ours
+from scaled import planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +116,21 @@ def both(times: str) -> None:
         print(f"\nWith all status tokens spent beside the lists, {case}: {bound:.0f} s at least.")
 
 
+def scaled(times: str, seeds: range, pool: ProcessPoolExecutor) -> None:
+    """Print how near the plan for strict lists is to the bound as reports and tokens grow."""
+    for jobs in (12, 27):
+        bound = least(DISTRIBUTIONS[times], jobs, strict=True)
+        few, many = (
+            statistics.mean(pool.map(partial(planned, times, jobs, more=more), seeds)) / bound
+            for more in (1, 10)
+        )
+        print(
+            f"\nThe plan alone, lists strict, the distribution known, {jobs} jobs: {few:.2f} x the "
+            f"least possible; ten times as many jobs and tokens: {many:.2f} x.",
+            flush=True,
+        )
+
+
 def draw_plot(path: str, seeds: range) -> None:
     """Draw the mean lag and the calls per report of ours and two loops."""
     import matplotlib as mpl  # noqa: PLC0415 -- only for the picture
@@ -167,6 +184,7 @@ def main() -> None:
                 runs = pool.map(Trial.run, (attrs.evolve(trial, seed=seed) for seed in seeds))
                 row(trial, mean(list(runs)))
             both(times)
+            scaled(times, seeds, pool)
     ratio = blind(tuple(DISTRIBUTIONS.values()))
     print(
         f"\nWithout history, no schedule for one report is within {ratio:.2f} x of the least "

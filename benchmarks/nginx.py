@@ -77,7 +77,7 @@ def nginx(served: Path, home: Path, *, gives_way: bool = False) -> Generator[Ser
     ports = {"http": free_port(), "https": free_port()}
     text = CONFIGURATION.format(home=home, served=served, **ports)
     (home / "nginx.conf").write_text(text)
-    command = [program, "-p", home, "-c", home / "nginx.conf", "-e", "stderr"]
+    command = [program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr"]
     server = subprocess.Popen([CHRT, "--idle", "0", *command] if gives_way and CHRT else command)
     try:
         for port in ports.values():
