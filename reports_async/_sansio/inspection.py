@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
-from .generation import CELLS, STEP
+from .generation import STEP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,11 +35,8 @@ class Inspection:
     """The schedules of looks at requests that take as long as *generation* says."""
 
     def __init__(self, generation: Generation) -> None:
+        self._generation = generation
         self._reached = [0.0, *accumulate(generation.mass)]
-        self._moment = [
-            0.0,
-            *accumulate((cell + 0.5) * STEP * mass for cell, mass in enumerate(generation.mass)),
-        ]
         self._cells = _moments(self._reached)
         self._tables: dict[int, tuple[Sequence[float], Sequence[int]]] = {}
 
@@ -63,8 +60,7 @@ class Inspection:
         if here is None:
             return looks
         _, following = self._table(price)
-        reached, _ = self._at(seen)
-        left = waiting = 1.0 - reached
+        left = waiting = 1.0 - self._generation.ready_between(0.0, seen)
         while here < len(self._cells):
             cell = self._cells[here]
             looks.append((cell * STEP, waiting / left))
@@ -73,46 +69,43 @@ class Inspection:
 
     def _first(self, seen: float, price: int) -> int | None:
         """Return the moment of the next look: its number."""
-        reached, moment = self._at(seen)
+        reached = self._generation.ready_between(0.0, seen)
         first = bisect_right(self._cells, seen / STEP)
         if 1.0 - reached <= NEVER or first == len(self._cells):
             return None
-        values, _ = self._table(price)
-        return self._best(reached, moment, first, values, len(self._cells) - 1)[1]
-
-    def _at(self, age: float) -> tuple[float, float]:
-        cell = min(max(age, 0.0) / STEP, float(CELLS))
-        whole = min(int(cell), CELLS - 1)
-        part = (cell - whole) * (self._reached[whole + 1] - self._reached[whole])
-        middle = (whole + (cell - whole) / 2.0) * STEP
-        return self._reached[whole] + part, self._moment[whole] + part * middle
+        costs, _ = self._table(price)
+        return self._best(reached, first, len(self._cells) - 1, costs)
 
     def _table(self, price: int) -> tuple[Sequence[float], Sequence[int]]:
-        """Return, for a look at each moment that comes too early, the cost ahead and the next."""
+        """
+        Return, for a look at each moment, what it costs and which is the next.
+
+        The cost is that of all that is found by it and later, as if it had been waited for since
+        the submission: what was found before is too much in it, and `_best` takes that off.
+        """
         if price not in self._tables:
-            cells = self._cells
-            last = len(cells) - 1
-            values, following = [0.0] * len(cells), [len(cells)] * len(cells)
-            for here in range(len(cells) - 2, -1, -1):
-                reached, moment = self._reached[cells[here]], self._moment[cells[here]]
+            cells, last = self._cells, len(self._cells) - 1
+            costs = [cell * STEP * self._reached[cell] for cell in cells]
+            following = [len(cells)] * len(cells)
+            for here in range(last - 1, -1, -1):
+                reached = self._reached[cells[here]]
                 # The later the last look, the later the next: the search need not go further.
-                cost, last = self._best(reached, moment, here + 1, values, last)
-                values[here] = cost + PRICES[price] * (1.0 - reached)
+                last = self._best(reached, here + 1, last, costs)
+                costs[here] += costs[last] - reached * cells[last] * STEP
+                costs[here] += PRICES[price] * (1.0 - reached)
                 following[here] = last
-            self._tables[price] = values, following
+            self._tables[price] = costs, following
         return self._tables[price]
 
-    def _best(
-        self, reached: float, moment: float, first: int, values: Sequence[float], last: int
-    ) -> tuple[float, int]:
+    def _best(self, reached: float, first: int, last: int, costs: Sequence[float]) -> int:
+        """Return the next moment, from *first* to *last*, if so many are *reached* by the last."""
+        cells, found = self._cells, reached * STEP
         least, best = float("inf"), first
         for there in range(first, last + 1):
-            cell = self._cells[there]
-            wait = cell * STEP * (self._reached[cell] - reached) - (self._moment[cell] - moment)
-            cost = wait + values[there]
+            cost = costs[there] - found * cells[there]
             if cost < least:
                 least, best = cost, there
-        return least, best
+        return best
 
     def __repr__(self) -> str:
         return f"<Inspection at {len(self._cells)} moments, {len(self._tables)} prices>"
