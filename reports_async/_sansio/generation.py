@@ -29,6 +29,9 @@ PRIOR_WEIGHT: Final = 0.5
 NEIGHBOURS: Final = 5
 """One in so many of the reports of a type are the neighbours of each."""
 
+FAR: Final = 5.0
+"""The standard deviations beyond which there is nothing of a bell: a millionth is not."""
+
 SAMPLES: Final = 50
 """How many of the newest reports are kept of a type."""
 
@@ -117,8 +120,9 @@ def learned(times: Sequence[float], *, window: float) -> Generation:
         return prior(window)
     raw = [PRIOR_WEIGHT * mass for mass in prior(window).mass]
     for time in recent:
-        bell = _bell(time, _width(time, recent))
-        raw = [mass + part for mass, part in zip(raw, bell, strict=True)]
+        first, bell = _bell(time, _width(time, recent))
+        for cell, mass in enumerate(bell, start=first):
+            raw[cell] += mass
     return _normal(raw)
 
 
@@ -132,12 +136,16 @@ def _width(time: float, times: Sequence[float]) -> float:
     return max(STEP / 2.0, time / (4.0 * count), 3.0 * neighbour / math.pow(count, 0.2))
 
 
-def _bell(center: float, width: float) -> list[float]:
+def _bell(center: float, width: float) -> tuple[int, list[float]]:
+    """Return a normal distribution: the first cell that has a part of it, and the masses."""
+
     def below(time: float) -> float:
         return 0.5 * (1.0 + math.erf((time - center) / (width * math.sqrt(2.0))))
 
-    edges = [below(cell * STEP) for cell in range(CELLS + 1)]
-    return [second - first for first, second in pairwise(edges)]
+    first = max(0, int((center - FAR * width) / STEP))
+    last = min(CELLS, int((center + FAR * width) / STEP) + 1)
+    edges = [below(cell * STEP) for cell in range(first, last + 1)]
+    return first, [second - first for first, second in pairwise(edges)]
 
 
 def _normal(raw: Sequence[float]) -> Generation:

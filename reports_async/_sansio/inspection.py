@@ -27,6 +27,9 @@ POINTS: Final = 48
 PRICES: Final = tuple(2.0 ** (step / 2.0) for step in range(-2, 25))
 """The prices of a look that are told apart, in seconds."""
 
+GAP: Final = 4
+"""Cells from one moment to the next that are few enough: what is ready in between can wait."""
+
 NEVER: Final = 1e-6
 """A chance that is not worth a look at any price."""
 
@@ -115,7 +118,7 @@ def _moments(reached: Sequence[float]) -> list[int]:
     """
     Return the cells at whose ends a look may be.
 
-    Each a share of the chance after the last; in the gaps between, at distances that double: what
+    Each a share of the chance after the last; in long gaps between, at distances that double: what
     is a little later than all others of its kind must not wait for the next kind.
     """
     cells, share = [0], 1.0 / POINTS
@@ -127,7 +130,7 @@ def _moments(reached: Sequence[float]) -> list[int]:
     moments = set(cells)
     for cell, following in pairwise(cells[1:]):
         distance = 1
-        while cell + distance < following:
+        while following - cell > max(GAP, distance):
             moments.add(cell + distance)
             distance *= 2
     return sorted(moments)
