@@ -135,7 +135,13 @@ def test_stop(start, sink):
     ahead.feed(gzip.compress(bytes(5 * 1024 * 1024), mtime=0))
     ahead.feed(gzip.compress(TEXT, mtime=0))
     assert sink.reached.wait(10)
-    threading.Timer(0, sink.free.set).start()
+
+    def free_when_told():
+        with ahead._changed:
+            assert ahead._changed.wait_for(lambda: ahead._over, timeout=10)
+        sink.free.set()
+
+    threading.Thread(target=free_when_told).start()
     ahead.stop()
 
     assert sink.closed
