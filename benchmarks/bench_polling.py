@@ -168,10 +168,11 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0, help="others than it was tuned on")
     parser.add_argument("--loops", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--plot", help="draw lag and calls over the number of jobs into this file")
     arguments = parser.parse_args()
-    seeds = range(arguments.seeds)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     if arguments.plot:
         draw_plot(arguments.plot, seeds)
         return
