@@ -146,6 +146,20 @@ class ForgetfulStore(MemoryStore):
         return await super().records(account, now=now, report_type=report_type)
 
 
+class HastyClock(LoopClock):
+    """
+    A clock that wakes a sleeper a hair early, and has nothing for one that asks for the hair.
+    """
+
+    hairs = 0
+
+    async def sleep(self, seconds):
+        if 0.0 < seconds < 1e-9:
+            self.hairs += 1
+            assert self.hairs < 100, "asked again and again"
+        await super().sleep(max(0.0, seconds - 1e-10))
+
+
 @pytest.fixture
 def bench(clock):
     """
@@ -153,7 +167,7 @@ def bench(clock):
     """
 
     @asynccontextmanager
-    async def make(simulator=None, *, transport=SimulatorTransport):
+    async def make(simulator=None, *, transport=SimulatorTransport, clock=clock):
         simulator = simulator or Simulator()
         tasks = await TrioTasks.open()
         api = Api(
@@ -914,6 +928,17 @@ async def test_deadline(bench, limit):
         assert limit == pytest.approx(waiter.times[-1], abs=1e-6)
         assert 1 == waiter.words.count("over")
         assert "READY" == await other.outcome()
+
+
+async def test_deadline_missed_by_a_hair(bench):
+    """
+    What rounding leaves of a wait is no reason to go on with it.
+    """
+    async with bench(Simulator(generation=6000), clock=HastyClock()) as room:
+        (waiter,) = room.wait_for("A", limit=5400.0)
+
+        assert "over" == await waiter.outcome()
+        assert 5400.0 == pytest.approx(waiter.times[-1], abs=1e-6)
 
 
 async def test_deadline_during_a_look(bench):

@@ -231,6 +231,16 @@ def test_after_an_overflow():
     assert price(6000.0, 12.0) > price(6000.0, 19.0)
 
 
+def test_before_an_overflow():
+    """
+    Looks are as cheap as can be where few are worth one before the budgets are full again.
+    """
+    kind = learned([600.0] * 5 + [6000.0] * 35, window=2700.0)
+    jobs = [waiting(f"R{number}", f"TYPE_{number}", generation=kind) for number in range(30)]
+
+    assert 0 == plan(jobs, means(lists=12.0, statuses=12.0, strict=True)).price
+
+
 def test_strict_for_hours():
     """
     Where each look serves one request, those that take for hours are looked at in turn.
