@@ -31,7 +31,7 @@ from ._quota import Gate
 from ._sansio import endpoints, markets
 from ._sansio.backoff import PollSchedule
 from ._sansio.events import notified_ready, notified_request
-from ._sansio.generation import History
+from ._sansio.history import History
 from ._statistics import Tally
 from ._submit import Submitter
 from ._tasks import AsyncioTasks, Tasks, TrioTasks, on_asyncio

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ._models import DownloadLink, ReportRequest
     from ._quota import Gate
     from ._sansio.backoff import PollSchedule
-    from ._sansio.generation import History
+    from ._sansio.history import History
     from ._tasks import Tasks
     from .abc import Clock
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ._models import ReportRequest
-    from ._sansio.generation import History
+    from ._sansio.history import History
     from ._sansio.skew import Skew
     from .abc import Clock, Store
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ._models import ReportRequest
-    from ._sansio.generation import History
+    from ._sansio.history import History
     from .abc import Clock
 
 SLACK: Final = 16

@@ -30,7 +30,7 @@ from reports_async._poller import LAG, PATIENCE, Poller, Watch
 from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
-from reports_async._sansio.generation import History
+from reports_async._sansio.history import History
 from reports_async._tasks import TrioTasks
 from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
 

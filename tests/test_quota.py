@@ -9,7 +9,7 @@ from attrs import evolve
 
 from reports_async import JobStatus, MemoryStore, ReportRequest, RequestStatus, StoreError
 from reports_async._quota import LEASE, LONGEST_CALL, MARGIN, Gate
-from reports_async._sansio.generation import History
+from reports_async._sansio.history import History
 from reports_async._sansio.skew import Skew
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reports_async._sansio.generation import History
+from reports_async._sansio.history import History
 from reports_async._watches import SLACK, Watch, Watches
 
 if TYPE_CHECKING:

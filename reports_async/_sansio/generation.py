@@ -1,13 +1,15 @@
 """
-How long reports take: a distribution per type, learned from what the server tells, with a prior.
+How long reports take, as a distribution: of a type, and of all of which nothing is known yet.
 
 Answers one question for the plan: given that a request is not ready yet, when will it be? Times are
-seconds since submission, on a grid; nothing here knows of tokens or calls.
+seconds since submission, on a grid; nothing here knows of tokens or calls. `history` makes the
+distribution of a type from what was seen.
 """
 
 from __future__ import annotations
 
 import math
+from array import array
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 STEP: Final = 15.0
 """Seconds of one cell of the grid."""
@@ -23,17 +25,15 @@ STEP: Final = 15.0
 CELLS: Final = 480
 """Cells of the grid: two hours. What takes longer is looked for at a constant pace."""
 
-PRIOR_WEIGHT: Final = 0.5
-"""How many reports the prior counts for: a few real ones outweigh it."""
-
 NEIGHBOURS: Final = 5
 """One in so many of the reports of a type are the neighbours of each."""
 
 FAR: Final = 5.0
 """The standard deviations beyond which there is nothing of a bell: a millionth is not."""
 
-SAMPLES: Final = 50
-"""How many of the newest reports are kept of a type."""
+
+def _doubles(values: Iterable[float]) -> Sequence[float]:
+    return array("d", values)
 
 
 @frozen(eq=False)
@@ -41,14 +41,15 @@ class Generation:
     """
     A distribution of generation times: `mass` of each cell of the grid, adding up to one.
 
-    Made by `prior` or `learned`.
+    Made by `prior`, or by a `History`.
     """
 
-    mass: tuple[float, ...] = field(repr=False)
-    _reached: tuple[float, ...] = field(
+    # Arrays: an account may have hundreds of types.
+    mass: Sequence[float] = field(repr=False, converter=_doubles)
+    _reached: Sequence[float] = field(
         init=False,
         repr=False,
-        default=Factory(lambda self: tuple(accumulate(self.mass)), takes_self=True),
+        default=Factory(lambda self: _doubles(accumulate(self.mass)), takes_self=True),
     )
 
     def weights(self, elapsed: float) -> list[float]:
@@ -96,7 +97,8 @@ def prior(window: float) -> Generation:
     is no edge at the window's end: what is ready just before it is looked for just after it.
     """
     raw = [_believed((cell + 0.5) * STEP / window) for cell in range(CELLS)]
-    return _normal(raw)
+    total = sum(raw)
+    return Generation([mass / total for mass in raw])
 
 
 def _believed(time: float) -> float:
@@ -109,21 +111,22 @@ def _believed(time: float) -> float:
     return 0.02 if time < late else 0.0
 
 
-def learned(times: Sequence[float], *, window: float) -> Generation:
+def bells(times: Sequence[float], *, among: Sequence[float] | None = None) -> list[float]:
     """
-    Return the distribution that *times* (seconds, newest last) suggest.
+    Return what *times* suggest: a bell around each, as wide as its neighbours are far.
 
-    A bell around each of them, as wide as its neighbours are far, over the prior.
+    Args:
+        times: Seconds, each within the grid.
+        among: What the neighbours are sought in; None is *times* themselves.
+
+    Of each cell of the grid; a bell has the mass of one, but for what of it lies off the grid.
     """
-    recent = [time for time in times[-SAMPLES:] if 0.0 <= time < CELLS * STEP]
-    if not recent:
-        return prior(window)
-    raw = [PRIOR_WEIGHT * mass for mass in prior(window).mass]
-    for time in recent:
-        first, bell = _bell(time, _width(time, recent))
+    raw = [0.0] * CELLS
+    for time in times:
+        first, bell = _bell(time, _width(time, times if among is None else among))
         for cell, mass in enumerate(bell, start=first):
             raw[cell] += mass
-    return _normal(raw)
+    return raw
 
 
 def _width(time: float, times: Sequence[float]) -> float:
@@ -146,44 +149,3 @@ def _bell(center: float, width: float) -> tuple[int, list[float]]:
     last = min(CELLS, int((center + FAR * width) / STEP) + 1)
     edges = [below(cell * STEP) for cell in range(first, last + 1)]
     return first, [second - first for first, second in pairwise(edges)]
-
-
-def _normal(raw: Sequence[float]) -> Generation:
-    total = sum(raw)
-    return Generation(tuple(mass / total for mass in raw))
-
-
-class History:
-    """
-    What is known of generation times, type by type; asked by the plan, fed by whoever learns.
-
-    A type without reports of its own has the prior: types differ too much to speak for each other.
-    """
-
-    def __init__(self, window: float) -> None:
-        self._window = window
-        self._prior = prior(window)
-        self._times: dict[str, dict[str, float]] = {}
-        self._known: dict[str, Generation] = {}
-
-    def learn(self, report_type: str, request_id: str, seconds: float) -> None:
-        """Remember how long one report took; telling it again changes nothing."""
-        times = self._times.setdefault(report_type, {})
-        if request_id not in times and seconds >= 0.0:
-            times[request_id] = seconds
-            while len(times) > SAMPLES:
-                del times[next(iter(times))]
-            self._known.pop(report_type, None)
-
-    def of(self, report_type: str) -> Generation:
-        """Return what is believed of a type."""
-        if report_type not in self._times:
-            return self._prior
-        if report_type not in self._known:
-            times = list(self._times[report_type].values())
-            self._known[report_type] = learned(times, window=self._window)
-        return self._known[report_type]
-
-    def __repr__(self) -> str:
-        count = sum(map(len, self._times.values()))
-        return f"<History {count} reports of {len(self._times)} types>"

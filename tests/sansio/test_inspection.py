@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.generation import CELLS, STEP, learned, prior
+from reports_async._sansio.generation import CELLS, STEP, prior
+from reports_async._sansio.history import History
 from reports_async._sansio.inspection import PRICES, inspection
 
 WINDOW = 2700.0
 TIMES = st.lists(st.floats(0.0, 3600.0), min_size=1, max_size=30)
+
+
+def learned(times):
+    """What is believed of a type whose reports took so long."""
+    history = History(2700.0)
+    for number, time in enumerate(times):
+        history.learn("ITEM", f"R{number}", time)
+    return history.of("ITEM")
 
 
 def price(seconds):
@@ -45,7 +54,7 @@ def test_looks(times, one):
     """
     Looks follow each other until all that is known lies behind.
     """
-    generation = learned(times, window=WINDOW)
+    generation = learned(times)
     looks = schedule(generation, one)
 
     assert all(earlier < later for earlier, later in pairwise([0.0, *looks]))
@@ -59,7 +68,7 @@ def test_dearer_looks_are_fewer(times, seen):
     """
     The dearer a look, the fewer there are.
     """
-    made = inspection(learned(times, window=WINDOW))
+    made = inspection(learned(times))
     at_all = [sum(chance for _, chance in made.ahead(seen, one)) for one in (0, 8, 16, 24)]
 
     for cheap, dear in pairwise(at_all):
@@ -73,7 +82,7 @@ def test_no_better_schedule(times, one, every):
     """
     No other choice among the moments at which a look may be has a lower cost.
     """
-    generation = prior(WINDOW) if times is None else learned(times, window=WINDOW)
+    generation = prior(WINDOW) if times is None else learned(times)
     moments = schedule(generation, 0)
     other = sorted({*moments[::every], moments[-1]})
     ours = schedule(generation, one)
@@ -86,7 +95,7 @@ def test_two_kinds():
     """
     Where reports take 2 or 40 minutes, no look is made in between unless it costs nearly nothing.
     """
-    generation = learned([120.0] * 20 + [2400.0] * 20, window=WINDOW)
+    generation = learned([120.0] * 20 + [2400.0] * 20)
     first, second = schedule(generation, price(64.0))[:2]
 
     assert 105.0 <= first <= 180.0
@@ -97,7 +106,7 @@ def test_a_little_late():
     """
     What is a little later than all others of its kind is looked for soon, not with the next kind.
     """
-    generation = learned([120.0] * 20 + [2400.0] * 20, window=WINDOW)
+    generation = learned([120.0] * 20 + [2400.0] * 20)
     first, second = schedule(generation, price(2.0))[:2]
 
     assert 105.0 <= first < second <= 240.0
@@ -108,7 +117,7 @@ def test_all_ahead(times, seen, one):
     """
     The looks ahead are those that will be due one after the other, each as likely as it is needed.
     """
-    generation = learned(times, window=WINDOW)
+    generation = learned(times)
     ages, chances = [], []
     last = seen
     while (due := inspection(generation).due(last, one)) is not None:
@@ -126,7 +135,7 @@ def test_repr():
     """
     Its own words for a debugger.
     """
-    made = inspection(learned([600.0], window=WINDOW))
+    made = inspection(learned([600.0]))
     made.due(0.0, 3)
 
     assert repr(made).startswith("<Inspection at ")

@@ -10,12 +10,21 @@ from hypothesis import strategies as st
 from reports_async import PollSchedule
 from reports_async._sansio.budget import INTERVAL, NOTICED, Bucket
 from reports_async._sansio.endpoints import Endpoint
-from reports_async._sansio.generation import CELLS, Generation, learned, prior
+from reports_async._sansio.generation import CELLS, Generation, prior
+from reports_async._sansio.history import History
 from reports_async._sansio.plan import UNSEEN_LIMIT, Look, Means, Waiting, plan
 
 NOW = 10_000.0
 SCHEDULE = PollSchedule()
 PRIOR = prior(2700.0)
+
+
+def learned(times):
+    """What is believed of a type whose reports took so long."""
+    history = History(2700.0)
+    for number, time in enumerate(times):
+        history.learn("ITEM", f"R{number}", time)
+    return history.of("ITEM")
 
 
 def waiting(request_id="R1", report_type="ITEM_MX", *, age=0.0, seen=0.0, **changes):
@@ -223,7 +232,7 @@ def test_after_an_overflow():
     """
 
     def price(late, tokens):
-        kind = learned([600.0] * 20 + [late] * 20, window=2700.0)
+        kind = learned([600.0] * 20 + [late] * 20)
         jobs = [waiting(f"R{number}", f"TYPE_{number}", generation=kind) for number in range(27)]
         return plan(jobs, means(lists=tokens, statuses=tokens, strict=True)).price
 
@@ -235,7 +244,7 @@ def test_before_an_overflow():
     """
     Looks are as cheap as can be where few are worth one before the budgets are full again.
     """
-    kind = learned([600.0] * 5 + [6000.0] * 35, window=2700.0)
+    kind = learned([600.0] * 5 + [6000.0] * 35)
     jobs = [waiting(f"R{number}", f"TYPE_{number}", generation=kind) for number in range(30)]
 
     assert 0 == plan(jobs, means(lists=12.0, statuses=12.0, strict=True)).price
@@ -271,7 +280,7 @@ def test_known_times():
     """
     Looks gather where reports of a type were seen to become ready.
     """
-    quick = learned([600.0 + number for number in range(20)], window=2700.0)
+    quick = learned([600.0 + number for number in range(20)])
 
     made = walk([waiting(generation=quick)], seconds=1800.0)
 

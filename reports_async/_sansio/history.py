@@ -1,0 +1,175 @@
+"""
+What was seen of generation times, and what is believed of each type for it.
+
+Reports of a type speak for it, those of other types a little, and the documented window for all.
+How much of each is asked of the reports themselves, at two places by the same rule: take one half
+of them, with the belief beforehand counted as so many reports, and see how well it foretells the
+other half. So types that are alike teach each other from the first report on, and types that differ
+do not.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from .generation import CELLS, STEP, Generation, bells, prior
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SAMPLES: Final = 50
+"""How many of the newest reports are kept of a type, and about how many speak for all types."""
+
+FORETOLD: Final = 8
+"""How many of the newest reports of a type are foretold from each other."""
+
+WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0)
+"""How many reports the belief beforehand may count for."""
+
+DOUBT: Final = 1.5
+"""The logarithm of the odds for each weight against the one before, where all types are asked: a
+few reports that happen to be close prove little."""
+
+LIKELY: Final = 1e-12
+"""No report is believed to be less likely than that."""
+
+
+class History:
+    """
+    What is known of generation times, type by type; asked by the plan, fed by whoever learns.
+
+    Args:
+        window: The documented time within which reports are ready, in seconds.
+    """
+
+    def __init__(self, window: float) -> None:
+        self._prior = prior(window)
+        self._times: dict[str, dict[str, float]] = {}
+        self._count = 0
+        # Each made when so many reports were known.
+        self._known: dict[str, tuple[Generation, int]] = {}
+        self._all = (_All({}, self._prior), 0)
+        self._evidence: dict[str, Sequence[float]] = {}
+
+    def learn(self, report_type: str, request_id: str, seconds: float) -> None:
+        """Remember how long one report took; telling it again changes nothing."""
+        if not 0.0 <= seconds < CELLS * STEP:
+            return
+        times = self._times.setdefault(report_type, {})
+        if request_id not in times:
+            times[request_id] = seconds
+            self._count += 1
+            while len(times) > SAMPLES:
+                del times[next(iter(times))]
+            self._known.pop(report_type, None)
+            self._evidence.pop(report_type, None)
+
+    def of(self, report_type: str) -> Generation:
+        """Return what is believed of a type."""
+        if report_type not in self._times:
+            return self._together().generation
+        known, count = self._known.get(report_type, (None, 0))
+        # Anew when as many again are known, of whatever type.
+        if known is None or self._count > 2 * count:
+            known = self._believed(report_type)
+            self._known[report_type] = known, self._count
+        return known
+
+    def _together(self) -> _All:
+        together, count = self._all
+        if count != self._count:
+            together = _All({name: self._newest(name) for name in self._times}, self._prior)
+            self._all = together, self._count
+        return together
+
+    def _newest(self, report_type: str) -> list[float]:
+        return list(self._times[report_type].values())
+
+    def _believed(self, report_type: str) -> Generation:
+        together = self._together()
+        for name in self._times:
+            if name not in self._evidence:
+                newest = self._newest(name)[-FORETOLD:]
+                halves = newest[::2], newest[1::2]
+                self._evidence[name] = _foretold(halves, together.without(name))
+        odds = _odds([sum(column) for column in zip(*self._evidence.values(), strict=True)])
+        times = self._newest(report_type)
+        return Generation(_blend(bells(times), len(times), together.without(report_type), odds))
+
+    def __repr__(self) -> str:
+        count = sum(map(len, self._times.values()))
+        return f"<History {count} reports of {len(self._times)} types>"
+
+
+class _All:
+    """
+    What the newest reports of all types say together.
+
+    Args:
+        times: By type.
+        before: What is believed before.
+    """
+
+    def __init__(self, times: dict[str, list[float]], before: Generation) -> None:
+        share = -(-SAMPLES // max(1, len(times)))
+        self._before = before.mass
+        self._times = {name: newest[-share:] for name, newest in times.items()}
+        self._joined = list(chain.from_iterable(self._times.values()))
+        self._bells = bells(self._joined)
+        # Each type gives to both halves, and not all of them their first ones to the same.
+        halves: tuple[list[float], list[float]] = [], []
+        for number, newest in enumerate(self._times.values()):
+            for place, time in enumerate(newest, start=number):
+                halves[place % 2].append(time)
+        evidence = _foretold(halves, self._before)
+        self._odds = _odds([one + DOUBT * step for step, one in enumerate(evidence)])
+        self.generation = (
+            Generation(_blend(self._bells, len(self._joined), self._before, self._odds))
+            if self._joined
+            else before
+        )
+
+    def without(self, name: str) -> Sequence[float]:
+        """Return the masses that all types but that one suggest."""
+        own = self._times[name]
+        others = [
+            max(0.0, mass - part)
+            for mass, part in zip(self._bells, bells(own, among=self._joined), strict=True)
+        ]
+        return _blend(others, len(self._joined) - len(own), self._before, self._odds)
+
+
+def _foretold(
+    halves: tuple[Sequence[float], Sequence[float]], before: Sequence[float]
+) -> list[float]:
+    """Return, for each of `WEIGHTS`, the log likelihood of each half by the other."""
+    evidence = [0.0] * len(WEIGHTS)
+    for known, unknown in (halves, halves[::-1]):
+        masses = bells(known)
+        for time in unknown:
+            cell = int(time / STEP)
+            for number, weight in enumerate(WEIGHTS):
+                likely = (masses[cell] + weight * before[cell]) / (len(known) + weight)
+                evidence[number] += math.log(max(likely, LIKELY))
+    return evidence
+
+
+def _odds(evidence: Sequence[float]) -> list[float]:
+    """Return the chances that log likelihoods stand for."""
+    most = max(evidence)
+    raw = [math.exp(one - most) for one in evidence]
+    return [one / sum(raw) for one in raw]
+
+
+def _blend(
+    masses: Sequence[float], count: int, before: Sequence[float], odds: Sequence[float]
+) -> list[float]:
+    """Return *masses* of *count* reports over *before*, which counts for `WEIGHTS`, by *odds*."""
+    shares = [(odd / (count + weight), weight) for odd, weight in zip(odds, WEIGHTS, strict=True)]
+    ours = sum(share for share, _ in shares)
+    theirs = sum(share * weight for share, weight in shares)
+    blend = [ours * mass + theirs * other for mass, other in zip(masses, before, strict=True)]
+    total = sum(blend)
+    return [mass / total for mass in blend]

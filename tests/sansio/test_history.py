@@ -1,0 +1,201 @@
+"""What is believed of a type: its own reports, those of others, and the documented window."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports_async._sansio.generation import CELLS, STEP, prior
+from reports_async._sansio.history import SAMPLES, History
+
+WINDOW = 2700.0
+END = CELLS * STEP
+
+TYPES = st.lists(st.lists(st.floats(-10.0, 2 * END), max_size=12), min_size=1, max_size=5)
+
+
+def history(*types):
+    """What is known if reports of TYPE_0, TYPE_1, ... took so long."""
+    known = History(WINDOW)
+    for number, times in enumerate(types):
+        for count, time in enumerate(times):
+            known.learn(f"TYPE_{number}", f"R{count}", time)
+    return known
+
+
+def learned(times):
+    """What is believed of the only type that there is."""
+    return history(times).of("TYPE_0")
+
+
+# -- a type alone ---------------------------------------------------------------------------------
+
+
+def test_learned():
+    """
+    A few real reports outweigh the prior.
+    """
+    belief = learned([1180.0, 1210.0, 1195.0, 1230.0, 1205.0, 1190.0])
+
+    assert belief.ready_between(1000.0, 1400.0) > 0.8
+    assert belief.ready_between(0.0, 1000.0) < 0.1
+
+
+def test_two_modes():
+    """
+    Two far modes are not blurred into one.
+    """
+    early = [120.0 + number for number in range(10)]
+    late = [2400.0 + number for number in range(10)]
+
+    belief = learned([*early, *late])
+
+    assert belief.ready_between(0.0, 300.0) > 0.4
+    assert belief.ready_between(600.0, 2000.0) < 0.1
+
+
+def test_a_narrow_mode_beside_a_wide_one():
+    """
+    Reports that come within seconds of each other stay so, whatever others of their type do.
+    """
+    early = [120.0 + number for number in range(20)]
+    late = [2000.0 + 40.0 * number for number in range(20)]
+
+    belief = learned([*early, *late])
+
+    assert belief.ready_between(105.0, 165.0) / belief.ready_between(0.0, 600.0) > 0.85
+
+
+def test_two_reports_by_chance():
+    """
+    Two reports that took equally long do not prove that all do.
+    """
+    belief = learned([1200.0, 1200.0])
+
+    assert belief.ready_between(0.0, 1050.0) > 0.1
+
+
+@pytest.mark.parametrize("useless", [[], [-5.0], [END + 1.0]])
+def test_nothing_to_learn(useless):
+    """
+    Times that cannot be teach nothing: the prior holds.
+    """
+    assert prior(WINDOW) is learned(useless)
+
+
+def test_one_report():
+    """
+    One report is believed a little.
+    """
+    belief = learned([600.0])
+
+    assert belief.ready_between(300.0, 900.0) > prior(WINDOW).ready_between(300.0, 900.0)
+
+
+def test_each_report_once():
+    """
+    A report counts once, however often it is told of, and the first word holds.
+    """
+    known = history([600.0])
+    known.learn("TYPE_0", "R0", 2000.0)
+
+    assert "<History 1 reports of 1 types>" == repr(known)
+    assert learned([600.0]).mass == known.of("TYPE_0").mass
+    assert known.of("TYPE_0") is known.of("TYPE_0")
+
+
+def test_the_newest():
+    """
+    Of a type only the newest reports count.
+    """
+    times = [600.0] * 5 + [1200.0] * SAMPLES
+
+    assert learned(times[5:]).mass == learned(times).mass
+
+
+# -- types beside each other ----------------------------------------------------------------------
+
+
+def test_nothing_known():
+    """
+    Of what nothing is known, the documented window is believed.
+    """
+    assert prior(WINDOW) is history().of("ITEM")
+
+
+def test_types_that_are_alike():
+    """
+    Types whose reports take 2 or 40 minutes alike tell each other of both.
+    """
+    twos, forties = [118.0, 121.0, 124.0], [2380.0, 2400.0, 2430.0]
+    mixed = [[two, forty] for two in twos for forty in forties]
+
+    belief = history([2410.0], *mixed).of("TYPE_0")
+
+    assert 0.25 < belief.ready_between(60.0, 180.0) < 0.6
+    assert belief.ready_between(400.0, 2000.0) < 0.2
+
+
+def test_types_that_differ():
+    """
+    Types whose reports take long, each in its own way, say nothing of each other.
+    """
+    times = [[600.0 * kind + 4.0 * number for number in range(8)] for kind in (1, 2, 3, 4)]
+
+    belief = history(*times).of("TYPE_2")
+
+    assert belief.ready_between(1650.0, 1950.0) > 0.9
+    assert belief.ready_between(0.0, 1500.0) < 0.05
+
+
+def test_a_type_not_seen_yet():
+    """
+    Of a type without reports, what is believed is what the others say, the more of them agree.
+    """
+
+    def chance(count):
+        known = history(*[[1200.0 + number] for number in range(count)])
+        return known.of("OTHER").ready_between(1100.0, 1300.0)
+
+    chances = [chance(count) for count in (0, 1, 4, 12)]
+
+    assert chances == sorted(chances)
+    assert chances[1] < 0.2
+    assert chances[3] > 0.5
+
+
+def test_others_have_more_to_say():
+    """
+    What is believed of a type is thought over when twice as many reports are known at all.
+    """
+    known = history([1200.0], [600.0, 1800.0])
+    first = known.of("TYPE_0")
+    known.learn("TYPE_2", "R0", 900.0)
+    second = known.of("TYPE_0")
+    for number in range(4):
+        known.learn("TYPE_2", f"S{number}", 900.0)
+
+    assert first is second
+    assert known.of("TYPE_0") is not first
+
+
+@given(types=TYPES, back=st.booleans())
+def test_beliefs(types, back):
+    """
+    A belief adds up to one, and the order in which types were heard of does not change it.
+    """
+    known, other = history(*types), History(WINDOW)
+    named = list(enumerate(types))
+    for number, times in reversed(named) if back else named:
+        for count, time in enumerate(times):
+            other.learn(f"TYPE_{number}", f"R{count}", time)
+
+    for number in range(len(types) + 1):
+        masses = known.of(f"TYPE_{number}").mass
+        assert min(masses) >= 0.0
+        assert 1.0 == pytest.approx(sum(masses))
+        assert list(masses) == pytest.approx(list(other.of(f"TYPE_{number}").mass), abs=1e-2)
+    assert len(list(chain(*types))) >= int(repr(known).split()[1])
