@@ -179,7 +179,7 @@ class Poller:
         self._api.hub.tell(None, planned)
 
     def _plan(self) -> plan.Plan:
-        waiting = self._watches.waiting(unlistable=self._unlistable)
+        waiting = self._watches.waiting(unlistable=self._unlistable, strict=self._strict)
         means = plan.Means(
             now=self._clock.monotonic(),
             budgets=self._api.budgets,

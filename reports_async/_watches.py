@@ -128,16 +128,22 @@ class Watches:
             heappop(self._ends)
         return self._ends[0].deadline if self._ends else None
 
-    def waiting(self, *, unlistable: set[str]) -> list[plan.Waiting]:
-        """Return what is waited for, each request once; *unlistable* types no list shows."""
+    def waiting(self, *, unlistable: set[str], strict: bool = False) -> list[plan.Waiting]:
+        """
+        Return what is waited for, each request once.
+
+        Args:
+            unlistable: Types that no list shows.
+            strict: Each look sees one type only.
+        """
         standing: list[plan.Waiting] = []
         for watches in self._by_id.values():
             candidates = (watches[-1], *watches)
             urgent = next((watch for watch in candidates if watch.look_now), watches[-1])
-            standing.append(self._standing(urgent, unlistable))
+            standing.append(self._standing(urgent, unlistable, strict=strict))
         return standing
 
-    def _standing(self, watch: Watch, unlistable: set[str]) -> plan.Waiting:
+    def _standing(self, watch: Watch, unlistable: set[str], *, strict: bool) -> plan.Waiting:
         now = self._clock.monotonic()
         # A wall clock that was set back must not make a request younger than its last look.
         age = max(0.0, (self._clock.now() - watch.submitted_at).total_seconds())
@@ -145,7 +151,7 @@ class Watches:
             request_id=watch.request_id,
             report_type=watch.report_type,
             age=age,
-            generation=self._history.of(watch.report_type),
+            generation=self._history.of(watch.report_type, ask_others=strict),
             seen=0.0 if watch.seen_at is None else max(0.0, age - (now - watch.seen_at)),
             tried=0.0 if watch.tried_at is None else max(0.0, age - (now - watch.tried_at)),
             urgent=watch.look_now,

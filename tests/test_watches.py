@@ -62,6 +62,23 @@ async def test_urgent(watches, clock, urgent, expected):
     assert (expected, bool(urgent)) == (waiting.unseen, waiting.urgent)
 
 
+async def test_unknown_type(clock):
+    """
+    Of a type without reports, others have a say only where a look sees one type.
+    """
+    history = History(2700.0)
+    for number in range(12):
+        history.learn(f"TYPE_{number}", "R", 600.0 + number)
+    watches = Watches(clock=clock, history=history)
+    watches.add(watch(clock, "1"))
+
+    (listed,) = watches.waiting(unlistable=set())
+    (alone,) = watches.waiting(unlistable=set(), strict=True)
+    assert history.of("A") is listed.generation
+    assert history.of("A", ask_others=True) is alone.generation
+    assert listed.generation is not alone.generation
+
+
 async def test_deadlines(watches, clock):
     """
     Those whose time is over leave in the order of their deadlines; those that left before do not.

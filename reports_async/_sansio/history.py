@@ -66,10 +66,18 @@ class History:
             self._known.pop(report_type, None)
             self._evidence.pop(report_type, None)
 
-    def of(self, report_type: str) -> Generation:
-        """Return what is believed of a type."""
+    def of(self, report_type: str, *, ask_others: bool = False) -> Generation:
+        """
+        Return what is believed of a type.
+
+        Args:
+            report_type: The type.
+            ask_others: Where no report of the type was seen yet, take the word of other types. Not
+                if each look sees all that wait: those that were ready are known not to be like the
+                ones that still wait, and would say that it is time where it is not.
+        """
         if report_type not in self._times:
-            return self._together().generation
+            return self._together().generation if ask_others else self._prior
         known, count = self._known.get(report_type, (None, 0))
         # Anew when as many again are known, of whatever type.
         if known is None or self._count > 2 * count:

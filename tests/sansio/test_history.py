@@ -124,6 +124,7 @@ def test_nothing_known():
     Of what nothing is known, the documented window is believed.
     """
     assert prior(WINDOW) is history().of("ITEM")
+    assert prior(WINDOW) is history().of("ITEM", ask_others=True)
 
 
 def test_types_that_are_alike():
@@ -158,10 +159,11 @@ def test_a_type_not_seen_yet():
 
     def chance(count):
         known = history(*[[1200.0 + number] for number in range(count)])
-        return known.of("OTHER").ready_between(1100.0, 1300.0)
+        return known.of("OTHER", ask_others=True).ready_between(1100.0, 1300.0)
 
     chances = [chance(count) for count in (0, 1, 4, 12)]
 
+    assert prior(WINDOW) is history([1200.0]).of("OTHER")
     assert chances == sorted(chances)
     assert chances[1] < 0.2
     assert chances[3] > 0.5
@@ -194,8 +196,10 @@ def test_beliefs(types, back):
             other.learn(f"TYPE_{number}", f"R{count}", time)
 
     for number in range(len(types) + 1):
-        masses = known.of(f"TYPE_{number}").mass
+        masses = known.of(f"TYPE_{number}", ask_others=True).mass
         assert min(masses) >= 0.0
         assert 1.0 == pytest.approx(sum(masses))
-        assert list(masses) == pytest.approx(list(other.of(f"TYPE_{number}").mass), abs=1e-2)
+        assert list(masses) == pytest.approx(
+            list(other.of(f"TYPE_{number}", ask_others=True).mass), abs=1e-2
+        )
     assert len(list(chain(*types))) >= int(repr(known).split()[1])
