@@ -3,7 +3,8 @@ How soon reports are seen to be READY, and at what price: ours beside the loops 
 
 In virtual time, against the simulator with its budgets on. Lags are seconds from READY to being
 seen, means over seeds; "max" is the mean of each run's largest. Looks are list and status calls,
-calls those of the link besides. ``bound.py`` says what the least possible is.
+calls those of the link besides. ``bound.py`` and ``bound_single.py`` say what the least possible
+is.
 """
 
 from __future__ import annotations
@@ -13,15 +14,20 @@ import multiprocessing
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from bound import blind, least
+from bound_single import least_single
+from known import planned
 from polling import AZURE, CONTENDERS, DISTRIBUTIONS, Run, loop, oracle, ours
-from scaled import planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from concurrent.futures import Executor
+
+    Bound = tuple[str, bool]  # a case, and whether others take half of the budget
 
 CASES: dict[str, tuple[int, dict[str, Any]]] = {
     "1 job": (1, {"max_page_limit": 100}),
@@ -40,7 +46,7 @@ class Trial:
     who: str
     times: str
     case: str
-    history: bool = False
+    history: int = 0
     half: bool = False
     seed: int = 0
 
@@ -63,13 +69,15 @@ class Trial:
             words.append("half the budget")
         return ", ".join(words)
 
-    @property
-    def least(self) -> float:
-        """The least mean lag possible."""
-        jobs, rules = CASES[self.case]
-        strict = "strict_list" in rules
-        share = 0.5 if self.half else 1.0
-        return least(DISTRIBUTIONS[self.times], jobs, strict=strict, share=share)
+
+def bound(times: str, which: Bound) -> float:
+    """Compute the least mean lag possible."""
+    case, half = which
+    jobs, rules = CASES[case]
+    share = 0.5 if half else 1.0
+    if "strict_list" in rules:
+        return least_single(DISTRIBUTIONS[times], jobs, share=share)
+    return least(DISTRIBUTIONS[times], jobs, share=share)
 
 
 def mean(runs: list[Run]) -> Run:
@@ -83,10 +91,10 @@ def mean(runs: list[Run]) -> Run:
     )
 
 
-def trials(times: str, *, loops: bool) -> Iterator[Trial]:
+def trials(times: str, *, earlier: int, loops: bool) -> Iterator[Trial]:
     """Iterate the lines of one table."""
     for case in CASES:
-        for history in (False, True):
+        for history in (0, earlier):
             for half in (False, True):
                 yield Trial(who="**ours**", times=times, case=case, history=history, half=half)
     for case in ("1 job", "5 jobs", "27 jobs", "27 jobs, strict"):
@@ -96,11 +104,11 @@ def trials(times: str, *, loops: bool) -> Iterator[Trial]:
                 yield Trial(who=name, times=times, case=case)
 
 
-def row(trial: Trial, run: Run) -> None:
+def row(trial: Trial, run: Run, least_lag: float) -> None:
     """Print one line of a table."""
-    bound = f"{trial.least:.0f}"
+    bound = f"{least_lag:.0f}"
     if trial.who == "**ours**":
-        bound += f" ({run.mean / trial.least:.2f} x)"
+        bound += f" ({run.mean / least_lag:.2f} x)"
     print(
         f"| {trial.title} | {run.mean:.0f} | {run.maximum:.0f} | {run.looks:.2f} "
         f"| {run.calls:.2f} | {run.rejected} | {bound} |",
@@ -112,21 +120,17 @@ def both(times: str) -> None:
     """Print what status calls beside the lists could bring, and would cost."""
     for case in ("5 jobs", "27 jobs"):
         jobs, _ = CASES[case]
-        bound = least(DISTRIBUTIONS[times], jobs, both=True)
-        print(f"\nWith all status tokens spent beside the lists, {case}: {bound:.0f} s at least.")
+        lag = least(DISTRIBUTIONS[times], jobs, both=True)
+        print(f"\nWith all status tokens spent beside the lists, {case}: {lag:.0f} s at least.")
 
 
-def scaled(times: str, seeds: range, pool: ProcessPoolExecutor) -> None:
-    """Print how near the plan for strict lists is to the bound as reports and tokens grow."""
+def known(times: str, seeds: range, bounds: Mapping[Bound, float], pool: Executor) -> None:
+    """Print how near the plan for strict lists comes to the bound, knowing the distribution."""
     for jobs in (12, 27):
-        bound = least(DISTRIBUTIONS[times], jobs, strict=True)
-        few, many = (
-            statistics.mean(pool.map(partial(planned, times, jobs, more=more), seeds)) / bound
-            for more in (1, 10)
-        )
+        lag = statistics.mean(pool.map(partial(planned, times, jobs), seeds))
         print(
-            f"\nThe plan alone, lists strict, the distribution known, {jobs} jobs: {few:.2f} x the "
-            f"least possible; ten times as many jobs and tokens: {many:.2f} x.",
+            f"\nThe plan alone, lists strict, the distribution known, {jobs} jobs: {lag:.0f} s, "
+            f"{lag / bounds[f'{jobs} jobs, strict', False]:.2f} x the least possible.",
             flush=True,
         )
 
@@ -141,10 +145,10 @@ def draw_plot(path: str, seeds: range) -> None:
     draw, numbers = DISTRIBUTIONS["uniform 5-45 min"], (1, 2, 5, 10, 20, 40, 80)
     everyone: dict[str, Callable[[int, int], Run]] = {
         "reports_async": lambda jobs, seed: ours(
-            draw, jobs, seed, history=False, shared=False, rules={"max_page_limit": 100}
+            draw, jobs, seed, history=0, shared=False, rules={"max_page_limit": 100}
         ),
         "reports_async, list needs a type": lambda jobs, seed: ours(
-            draw, jobs, seed, history=False, shared=False, rules={"strict_list": True}
+            draw, jobs, seed, history=0, shared=False, rules={"strict_list": True}
         ),
         "status every 30 s": lambda jobs, seed: loop(AZURE, draw, jobs, seed),
         "status every 300 s": lambda jobs, seed: loop("status every 300 s", draw, jobs, seed),
@@ -169,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0, help="others than it was tuned on")
+    parser.add_argument("--earlier", type=int, default=40, help="reports of each type in a history")
     parser.add_argument("--loops", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--plot", help="draw lag and calls over the number of jobs into this file")
     arguments = parser.parse_args()
@@ -181,11 +186,13 @@ def main() -> None:
             print(f"\n### Generation times: {times}\n")
             print("| | mean lag, s | max lag, s | looks | calls | 429s in all | least possible |")
             print("|---|---|---|---|---|---|---|", flush=True)
-            for trial in trials(times, loops=arguments.loops):
+            every = list(product(CASES, (False, True)))
+            bounds = dict(zip(every, pool.map(partial(bound, times), every), strict=True))
+            for trial in trials(times, earlier=arguments.earlier, loops=arguments.loops):
                 runs = pool.map(Trial.run, (attrs.evolve(trial, seed=seed) for seed in seeds))
-                row(trial, mean(list(runs)))
+                row(trial, mean(list(runs)), bounds[trial.case, trial.half])
             both(times)
-            scaled(times, seeds, pool)
+            known(times, seeds, bounds, pool)
     ratio = blind(tuple(DISTRIBUTIONS.values()))
     print(
         f"\nWithout history, no schedule for one report is within {ratio:.2f} x of the least "

@@ -3,10 +3,10 @@ The least mean lag that any schedule of looks can have, knowing the distribution
 
 A linear program over all schedules at once, chance ones included. Its unknowns are how likely a
 request, while it is not seen READY, is looked at in moment j when the last look at it was in moment
-i. A list sees every request for one token; a status, or the list of one type, sees one. Tokens are
-counted on average over what may happen, where the truth has to keep to them each time, and moments
-lie on a grid of 15 s, the shortest time between two looks of a client. So the truth is a little
-worse than what is printed here.
+i. A list sees every request for one token, a status one; `bound_single` is for lists that see one.
+Tokens are counted on average over what may happen, where the truth has to keep to them each time,
+and moments lie on a grid of 15 s, the shortest time between two looks of a client. So the truth is
+a little worse than what is printed here.
 """
 
 from __future__ import annotations
@@ -37,16 +37,13 @@ LAST, NEXT = np.triu_indices(MOMENTS + 1, 1)
 
 
 @cache
-def least(
-    draw: Draw, jobs: int, *, strict: bool = False, share: float = 1.0, both: bool = False
-) -> float:
+def least(draw: Draw, jobs: int, *, share: float = 1.0, both: bool = False) -> float:
     """
     Return the least mean lag, in seconds.
 
     Args:
         draw: Draws a generation time.
         jobs: How many reports are asked for at once.
-        strict: The server lists one type at a time only.
         share: Which share of the refill other programs leave.
         both: Status calls are made beside the lists of all, at the price of more calls.
     """
@@ -55,8 +52,6 @@ def least(
     always, waiting = np.ones_like(times.waiting), jobs * times.waiting
     if jobs == 1:
         looks = [Looks(always, buckets=2, share=share)]
-    elif strict:
-        looks = [Looks(waiting, buckets=2, share=share)]
     else:
         looks = [Looks(always, buckets=1, share=share), Looks(waiting, buckets=1, share=share)]
         looks = looks if both else looks[:1]

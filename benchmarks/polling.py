@@ -96,12 +96,14 @@ def summary(simulator: Simulator, seen: dict[str, datetime]) -> Run:
 # -- ours -----------------------------------------------------------------------------------------
 
 
-def remembered(draw: Draw, types: list[str], account: str, *, seed: int) -> list[JobRecord]:
-    """Make the records of a month: 40 earlier reports of each type."""
+def remembered(
+    draw: Draw, types: list[str], account: str, *, count: int, seed: int
+) -> list[JobRecord]:
+    """Make the records of *count* earlier reports of each type."""
     rng = random.Random(seed + 10_000)
     records: list[JobRecord] = []
     for name in types:
-        for number in range(40):
+        for number in range(count):
             submitted = START - timedelta(hours=2 + 16 * number)
             records.append(
                 JobRecord(
@@ -134,15 +136,14 @@ async def rival(simulator: Simulator, clock: LoopClock) -> None:
 
 
 async def play_ours(
-    draw: Draw, jobs: int, seed: int, *, history: bool, shared: bool, rules: dict[str, Any]
+    draw: Draw, jobs: int, seed: int, *, history: int, shared: bool, rules: dict[str, Any]
 ) -> Run:
-    """Run the client itself."""
+    """Run the client itself, which remembers *history* earlier reports of each type."""
     simulator, types = scene(draw, jobs, seed=seed, **rules)
     clock, store = LoopClock(start=START), MemoryStore()
     account = markets.account("id", markets.market("us").base_url)
-    if history:
-        for record in remembered(draw, types, account, seed=seed):
-            await store.save(record, now=START)
+    for record in remembered(draw, types, account, count=history, seed=seed):
+        await store.save(record, now=START)
     seen: dict[str, datetime] = {}
 
     async def follow(client: ReportsClient, name: str) -> None:

@@ -1,9 +1,7 @@
 """
-The plan for lists that want a type, alone: for few reports and tokens, and for many more of both.
+The plan for lists that want a type, alone: no client, no server, and the distribution is known.
 
-No client, no server, no other program, and the distribution is known. What is left between the plan
-and the bound then is that there are few of either: the bound counts tokens on average, where twelve
-reports have to do with forty, and with what chance makes of them. It goes as both grow.
+What a client with a history does worse than this, the history has not told it.
 """
 
 from __future__ import annotations
@@ -34,7 +32,7 @@ def known(times: str) -> Generation:
     return Generation(tuple(cells[cell] / SAMPLES for cell in range(CELLS)))
 
 
-def planned(times: str, jobs: int, seed: int, *, more: int) -> float:
+def planned(times: str, jobs: int, seed: int) -> float:
     """
     Return the mean lag, in seconds, when each look goes where the plan says.
 
@@ -42,11 +40,10 @@ def planned(times: str, jobs: int, seed: int, *, more: int) -> float:
         times: Which of `DISTRIBUTIONS`.
         jobs: How many reports are asked for at once.
         seed: Of what is drawn.
-        more: So many times as many reports, and tokens.
     """
     draw, rng = DISTRIBUTIONS[times], random.Random(seed)
-    ready = {f"R{number}": draw(rng) for number in range(jobs * more)}
-    full = Bucket(capacity=CAPACITY * more, interval=INTERVAL / more, tokens=CAPACITY * more)
+    ready = {f"R{number}": draw(rng) for number in range(jobs)}
+    full = Bucket(capacity=CAPACITY, interval=INTERVAL, tokens=CAPACITY)
     means = Means(
         now=0.0,
         budgets=dict.fromkeys((Endpoint.LIST, Endpoint.STATUS), full),
