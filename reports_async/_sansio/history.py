@@ -28,7 +28,7 @@ FORETOLD: Final = 8
 WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0)
 """How many reports the belief beforehand may count for."""
 
-DOUBT: Final = 1.5
+DOUBT: Final = 2.0
 """The logarithm of the odds for each weight against the one before, where all types are asked: a
 few reports that happen to be close prove little."""
 
