@@ -11,6 +11,7 @@ do not.
 from __future__ import annotations
 
 import math
+from array import array
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -48,9 +49,9 @@ class History:
         self._prior = prior(window)
         self._times: dict[str, dict[str, float]] = {}
         self._count = 0
-        # Each made when so many reports were known.
+        # Each with how many reports were known when it was made.
         self._known: dict[str, tuple[Generation, int]] = {}
-        self._all = (_All({}, self._prior), 0)
+        self._all: tuple[_All, int] | None = None
         self._evidence: dict[str, Sequence[float]] = {}
 
     def learn(self, report_type: str, request_id: str, seconds: float) -> None:
@@ -77,7 +78,7 @@ class History:
                 ones that still wait, and would say that it is time where it is not.
         """
         if report_type not in self._times:
-            return self._together().generation if ask_others else self._prior
+            return self._together().generation if ask_others and self._times else self._prior
         known, count = self._known.get(report_type, (None, 0))
         # Anew when as many again are known, of whatever type.
         if known is None or self._count > 2 * count:
@@ -86,11 +87,10 @@ class History:
         return known
 
     def _together(self) -> _All:
-        together, count = self._all
-        if count != self._count:
-            together = _All({name: self._newest(name) for name in self._times}, self._prior)
-            self._all = together, self._count
-        return together
+        if self._all is None or self._all[1] != self._count:
+            times = {name: self._newest(name) for name in self._times}
+            self._all = _All(times, self._prior), self._count
+        return self._all[0]
 
     def _newest(self, report_type: str) -> list[float]:
         return list(self._times[report_type].values())
@@ -116,16 +116,16 @@ class _All:
     What the newest reports of all types say together.
 
     Args:
-        times: By type.
+        times: By type, of which there is at least one.
         before: What is believed before.
     """
 
     def __init__(self, times: dict[str, list[float]], before: Generation) -> None:
-        share = -(-SAMPLES // max(1, len(times)))
+        share = -(-SAMPLES // len(times))
         self._before = before.mass
         self._times = {name: newest[-share:] for name, newest in times.items()}
         self._joined = list(chain.from_iterable(self._times.values()))
-        self._bells = bells(self._joined)
+        self._bells = array("d", bells(self._joined))
         # Each type gives to both halves, and not all of them their first ones to the same.
         halves: tuple[list[float], list[float]] = [], []
         for number, newest in enumerate(self._times.values()):
@@ -133,11 +133,8 @@ class _All:
                 halves[place % 2].append(time)
         evidence = _foretold(halves, self._before)
         self._odds = _odds([one + DOUBT * step for step, one in enumerate(evidence)])
-        self.generation = (
-            Generation(_blend(self._bells, len(self._joined), self._before, self._odds))
-            if self._joined
-            else before
-        )
+        blend = _blend(self._bells, len(self._joined), self._before, self._odds)
+        self.generation = Generation(blend)
 
     def without(self, name: str) -> Sequence[float]:
         """Return the masses that all types but that one suggest."""
