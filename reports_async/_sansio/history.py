@@ -29,7 +29,7 @@ FORETOLD: Final = 8
 WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0)
 """How many reports the belief beforehand may count for."""
 
-DOUBT: Final = 2.0
+DOUBT: Final = 1.0
 """The logarithm of the odds for each weight against the one before, where all types are asked: a
 few reports that happen to be close prove little."""
 
@@ -131,7 +131,9 @@ class _All:
         for number, newest in enumerate(self._times.values()):
             for place, time in enumerate(newest, start=number):
                 halves[place % 2].append(time)
-        evidence = _foretold(halves, self._before)
+        # Some may be of requests that were made together: the slower ones are not ready yet.
+        cells = int(max(self._joined) / STEP) + 1
+        evidence = _foretold(halves, self._before, cells=cells)
         self._odds = _odds([one + DOUBT * step for step, one in enumerate(evidence)])
         blend = _blend(self._bells, len(self._joined), self._before, self._odds)
         self.generation = Generation(blend)
@@ -147,16 +149,25 @@ class _All:
 
 
 def _foretold(
-    halves: tuple[Sequence[float], Sequence[float]], before: Sequence[float]
+    halves: tuple[Sequence[float], Sequence[float]], before: Sequence[float], *, cells: int = CELLS
 ) -> list[float]:
-    """Return, for each of `WEIGHTS`, the log likelihood of each half by the other."""
+    """
+    Return, for each of `WEIGHTS`, the log likelihood of each half by the other.
+
+    Args:
+        halves: Seconds, of one report each.
+        before: The masses that are believed before.
+        cells: Only so many are compared, where no report could take longer yet.
+    """
     evidence = [0.0] * len(WEIGHTS)
+    whole = sum(before[:cells])
     for known, unknown in (halves, halves[::-1]):
-        masses = bells(known)
+        masses = bells(known)[:cells]
+        count = sum(masses)
         for time in unknown:
             cell = int(time / STEP)
             for number, weight in enumerate(WEIGHTS):
-                likely = (masses[cell] + weight * before[cell]) / (len(known) + weight)
+                likely = (masses[cell] + weight * before[cell]) / (count + weight * whole)
                 evidence[number] += math.log(max(likely, LIKELY))
     return evidence
 
