@@ -116,6 +116,29 @@ def test_the_newest():
     assert learned(times[5:]).mass == learned(times).mass
 
 
+def test_asked_in_between():
+    """
+    What is believed after a new report is what would be if it had been known all along.
+    """
+    known = history([1200.0, 1800.0])
+    known.of("TYPE_0")
+    for number, time in enumerate([600.0, 610.0, 620.0, 615.0]):
+        known.learn("TYPE_0", f"S{number}", time)
+
+    assert learned([1200.0, 1800.0, 600.0, 610.0, 620.0, 615.0]).mass == known.of("TYPE_0").mass
+
+
+def test_a_new_report_counts_at_once():
+    """
+    A new report of a type is taken in, however many were known.
+    """
+    known = history([600.0 + number for number in range(20)])
+    first = known.of("TYPE_0")
+    known.learn("TYPE_0", "S", 1800.0)
+
+    assert known.of("TYPE_0").ready_between(0.0, 900.0) < first.ready_between(0.0, 900.0)
+
+
 # -- types beside each other ----------------------------------------------------------------------
 
 
@@ -167,6 +190,28 @@ def test_a_type_not_seen_yet():
     assert chances == sorted(chances)
     assert chances[1] < 0.2
     assert chances[3] > 0.5
+
+
+def test_the_newest_of_others():
+    """
+    Of other types the newest reports count.
+    """
+    times = [600.0 + number for number in range(25)] + [1800.0 + number for number in range(25)]
+
+    belief = history(times, times).of("OTHER", ask_others=True)
+
+    assert belief.ready_between(1700.0, 1900.0) > 0.9
+
+
+def test_the_quick_ones_are_known_first():
+    """
+    That no report was slow yet does not prove that all are quick.
+    """
+    times = [350.0 + 80.0 * number for number in range(6)]
+
+    belief = history(*[[time] for time in times]).of("OTHER", ask_others=True)
+
+    assert belief.ready_between(300.0, 830.0) < 0.5
 
 
 def test_others_have_more_to_say():
