@@ -141,11 +141,8 @@ def _width(time: float, times: Sequence[float]) -> float:
 
 def _bell(center: float, width: float) -> tuple[int, list[float]]:
     """Return a normal distribution: the first cell that has a part of it, and the masses."""
-
-    def below(time: float) -> float:
-        return 0.5 * (1.0 + math.erf((time - center) / (width * math.sqrt(2.0))))
-
     first = max(0, int((center - FAR * width) / STEP))
     last = min(CELLS, int((center + FAR * width) / STEP) + 1)
-    edges = [below(cell * STEP) for cell in range(first, last + 1)]
-    return first, [second - first for first, second in pairwise(edges)]
+    scale = 1.0 / (width * math.sqrt(2.0))
+    edges = [math.erf((cell * STEP - center) * scale) for cell in range(first, last + 1)]
+    return first, [0.5 * (second - first) for first, second in pairwise(edges)]
