@@ -457,6 +457,21 @@ async def test_two_handles_of_one_request(bench):
         assert len(second.words) == room.looks
 
 
+async def test_strict_lists_of_types_alike(bench):
+    """
+    Where a list sees one type, the reports that are ready first say when to look for the others.
+    """
+    types = [f"TYPE_{number:02}" for number in range(12)]
+    async with bench(Simulator(rules=Rules(strict_list=True))) as room:
+        for number, name in enumerate(types):
+            room.simulator.generation(name, 400 + number)
+        waiters = room.wait_for(*types)
+        for waiter in waiters:
+            assert "READY" == await waiter.outcome()
+
+        assert max(waiter.times[-1] for waiter in waiters) < 540
+
+
 async def test_strict_lists(bench):
     """
     A list without a type that is refused is not asked for again: each type has one of its own.
