@@ -136,7 +136,7 @@ def _width(time: float, times: Sequence[float]) -> float:
     count = len(times)
     distances = sorted(abs(time - other) for other in times)
     neighbour = distances[min(-(-count // NEIGHBOURS), count - 1)]
-    return max(STEP / 2.0, time / (4.0 * count), 3.0 * neighbour / math.pow(count, 0.2))
+    return max(STEP / 2.0, time / (4.0 * count), 2.0 * neighbour / math.pow(count, 0.2))
 
 
 def _bell(center: float, width: float) -> tuple[int, list[float]]:

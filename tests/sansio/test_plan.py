@@ -244,7 +244,7 @@ def test_before_an_overflow():
     """
     Looks are as cheap as can be where few are worth one before the budgets are full again.
     """
-    kind = learned([600.0] * 5 + [6000.0] * 35)
+    kind = learned([600.0] * 2 + [6000.0] * 38)
     jobs = [waiting(f"R{number}", f"TYPE_{number}", generation=kind) for number in range(30)]
 
     assert 0 == plan(jobs, means(lists=12.0, statuses=12.0, strict=True)).price
