@@ -7,6 +7,7 @@ One file on its way: asked for, received, resumed, verified, tried again, or giv
 from __future__ import annotations
 
 import random
+import threading
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from anyio import CapacityLimiter, from_thread, to_thread
 from attrs import define, field
 
+from ._courtesy import giving_way
 from ._disk import boot_id, told
 from ._exceptions import (
     BadArchive,
@@ -284,13 +286,22 @@ class Fetch:
     async def _pump(self, stream: BlockingStream, *, first: bool) -> bool:
         """Let a thread move what comes for a while; False: there is no more."""
         seconds = 0.0 if first else STEP
-        work = partial(self.part.receive, stream.readinto, seconds=seconds)
+        work = partial(self._pump_for, seconds, stream, threading.get_native_id())
         try:
             return await self._on_disk(work, abandon=True)
         except BaseException:
             # The thread comes back, and writes nothing any more once the part is discarded.
             stream.cut()
             raise
+
+    def _pump_for(self, seconds: float, stream: BlockingStream, loop_thread: int) -> bool:
+        with giving_way(loop_thread) as give_way:
+
+            def read(buffer: memoryview) -> int:
+                give_way()
+                return stream.readinto(buffer)
+
+            return self.part.receive(read, seconds=seconds)
 
     async def _carry(self, stream: ByteStream, *, first: bool) -> bool:
         """Move the next bytes over the event loop; False: there are no more."""

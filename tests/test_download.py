@@ -11,9 +11,10 @@ import itertools
 import json
 import os
 import shutil
+import threading
 import types
 import zipfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -134,6 +135,8 @@ class FakeStream:
 class FakeHost:
     """A transport that answers as it is told, in order; the last answer again and again."""
 
+    stream_type = FakeStream
+
     def __init__(self, *answers):
         self.answers = list(answers)
         self.requests = []
@@ -150,7 +153,7 @@ class FakeHost:
             raise TransportError(f"cannot connect to {HOST}/a.zip?sig=secret")
         self.open += 1
         try:
-            yield FakeStream(answer)
+            yield self.stream_type(answer)
         finally:
             self.open -= 1
 
@@ -226,6 +229,41 @@ async def test_download(world, body):
     assert (1, 1) == (w.asked, len(w.host.requests))
     assert [Received(received=len(body), total=len(body))] == w.told
     assert {(30.0, 60.0)} == w.host.limits
+
+
+class ThreadedStream(FakeStream):
+    """A stream that worker threads read by themselves."""
+
+    def readinto(self, buffer):
+        block = self._answer.body[self._place : self._place + len(buffer)]
+        self._place += len(block)
+        buffer[: len(block)] = block
+        return len(block)
+
+    def cut(self):
+        """Do nothing: no thread waits here."""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_courtesy(world, monkeypatch):
+    """A thread that receives lets that of the event loop go first before each block."""
+    steps = []
+
+    @contextmanager
+    def giving_way(thread):
+        yield lambda: steps.append((thread, threading.get_native_id()))
+
+    monkeypatch.setattr("reports_async._fetch.giving_way", giving_way)
+    body = b"SKU\n" * MEBIBYTE
+    w = world(whole(body))
+    w.host.stream_type = ThreadedStream
+    await w.fetch()
+
+    w.assert_saved(body)
+    loop = threading.get_native_id()
+    assert {loop} == {first for first, _ in steps}
+    assert loop not in {worker for _, worker in steps}
+    assert len(steps) > 4
 
 
 async def test_stranger(world):

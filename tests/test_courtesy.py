@@ -1,0 +1,105 @@
+"""Workers that let the event loop's thread go first, where the system tells what it is at."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reports_async._courtesy import giving_way, is_runnable
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only tells")
+
+
+class Worker:
+    """A worker that counts how often it rested."""
+
+    def __init__(self):
+        self.rested = 0
+
+    def rest(self):
+        self.rested += 1
+
+    def work(self, thread, *, blocks, until=lambda: None):
+        with giving_way(thread, rest=self.rest) as give_way:
+            until()
+            for _ in range(blocks):
+                give_way()
+        return self.rested
+
+
+@pytest.fixture
+def worker():
+    return Worker()
+
+
+@pytest.fixture
+def other():
+    """A thread that waits until it is told to end."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait, args=(30,))
+    thread.start()
+    thread.over = over
+    yield thread
+    over.set()
+    thread.join()
+
+
+@linux
+def test_runs(worker):
+    """A worker rests before each block while the other thread has work to do."""
+    assert 3 == worker.work(threading.get_native_id(), blocks=3)
+
+
+@linux
+def test_waits(worker, other):
+    """A worker does not rest while the other thread waits for something."""
+    deadline = time.monotonic() + 30
+    while Worker().work(other.native_id, blocks=1):
+        assert time.monotonic() < deadline
+
+    assert 0 == worker.work(other.native_id, blocks=100)
+
+
+def test_ends(worker, other):
+    """A worker goes on where the other thread has ended meanwhile."""
+
+    def end():
+        other.over.set()
+        other.join()
+
+    assert 0 == worker.work(other.native_id, blocks=100, until=end)
+
+
+def test_unknown(worker):
+    """A worker goes on where nothing is known of the other thread."""
+    assert 0 == worker.work(0, blocks=100)
+
+
+@linux
+def test_rest():
+    """A rest leaves the processor for a moment."""
+    before, used = time.perf_counter(), time.thread_time()
+    with giving_way(threading.get_native_id()) as give_way:
+        give_way()
+    passed = time.perf_counter() - before
+
+    assert 0.00005 <= passed
+    assert time.thread_time() - used < passed
+
+
+@given(
+    number=st.integers(1, 2**22),
+    name=st.text(max_size=15),
+    state=st.sampled_from("RSDZTtXIP"),
+    parent=st.integers(0, 2**22),
+)
+def test_line(number, name, state, parent):
+    """Only the state says whether a thread could run, whatever its name is."""
+    line = f"{number} ({name}) {state} {parent} {parent} 0 -1 4194304".encode()
+
+    assert (state == "R") is is_runnable(line)
