@@ -2,14 +2,15 @@
 How soon reports are seen to be READY, and at what price: ours beside the loops everyone writes.
 
 In virtual time, against the simulator with its budgets on. Lags are seconds from READY to being
-seen, means over seeds; "max" is the mean of each run's largest. Looks are list and status calls,
-calls those of the link besides. ``bound.py`` and ``bound_single.py`` say what the least possible
-is.
+seen, means over seeds and their standard error; "max" is the mean of each run's largest. Looks are
+list and status calls, calls those of the link besides. ``bound.py`` and ``bound_single.py`` say
+what the least possible is.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import statistics
 from concurrent.futures import ProcessPoolExecutor
@@ -37,6 +38,8 @@ CASES: dict[str, tuple[int, dict[str, Any]]] = {
     "12 jobs, strict": (12, {"strict_list": True}),
     "27 jobs, strict": (27, {"strict_list": True}),
 }
+# Seeds of the plan alone, which takes no time.
+PLANNED = 300
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +91,13 @@ def mean(runs: list[Run]) -> Run:
         looks=statistics.mean(run.looks for run in runs),
         calls=statistics.mean(run.calls for run in runs),
         rejected=sum(run.rejected for run in runs),
+        error=standard_error([run.mean for run in runs]),
     )
+
+
+def standard_error(values: list[float]) -> float:
+    """Return how far the mean of all seeds may be from that of these."""
+    return statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def trials(times: str, *, earlier: int, loops: bool) -> Iterator[Trial]:
@@ -106,12 +115,12 @@ def trials(times: str, *, earlier: int, loops: bool) -> Iterator[Trial]:
 
 def row(trial: Trial, run: Run, least_lag: float) -> None:
     """Print one line of a table."""
-    bound = f"{least_lag:.0f}"
+    bound = f"{least_lag:.1f}"
     if trial.who == "**ours**":
         bound += f" ({run.mean / least_lag:.2f} x)"
     print(
-        f"| {trial.title} | {run.mean:.0f} | {run.maximum:.0f} | {run.looks:.2f} "
-        f"| {run.calls:.2f} | {run.rejected} | {bound} |",
+        f"| {trial.title} | {run.mean:.1f} ± {run.error:.1f} | {run.maximum:.0f} "
+        f"| {run.looks:.2f} | {run.calls:.2f} | {run.rejected} | {bound} |",
         flush=True,
     )
 
@@ -126,11 +135,14 @@ def both(times: str) -> None:
 
 def known(times: str, seeds: range, bounds: Mapping[Bound, float], pool: Executor) -> None:
     """Print how near the plan for strict lists comes to the bound, knowing the distribution."""
+    many = range(seeds.start, seeds.start + PLANNED)
     for jobs in (12, 27):
-        lag = statistics.mean(pool.map(partial(planned, times, jobs), seeds))
+        lags = list(pool.map(partial(planned, times, jobs), many, chunksize=10))
+        lag, error = statistics.mean(lags), standard_error(lags)
+        times_bound = lag / bounds[f"{jobs} jobs, strict", False]
         print(
-            f"\nThe plan alone, lists strict, the distribution known, {jobs} jobs: {lag:.0f} s, "
-            f"{lag / bounds[f'{jobs} jobs, strict', False]:.2f} x the least possible.",
+            f"\nThe plan alone, lists strict, the distribution known, {jobs} jobs: {lag:.1f} s "
+            f"± {error:.1f}, {times_bound:.2f} x the least possible.",
             flush=True,
         )
 

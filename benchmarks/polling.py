@@ -58,6 +58,7 @@ class Run:
     looks: float  # list and status calls per report
     calls: float  # those of the link included
     rejected: int  # 429s
+    error: float = 0.0  # the standard error of the mean, of several runs
 
 
 def scene(draw: Draw, jobs: int, *, seed: int, **rules: Any) -> tuple[Simulator, list[str]]:
