@@ -9,9 +9,7 @@ that was to be reached. About a quarter of an hour; ``--only WORD`` runs the rac
 their title, and with ``--json FILE`` the figures of several such runs come together:
 ``plot_download.py`` draws them.
 
-``idle`` is curl beside a loop that has nothing to do: the lag that the machine itself makes. Where
-server and reader take two processors, that is most of it; so there is a race with a server that
-works only where nobody else wants the processor, as if it were another machine (Linux).
+``idle`` is curl beside a loop that has nothing to do: the lag that the machine itself makes.
 ``bare`` is the shortest loop that can be written over Python's `ssl` and sockets. ``cp`` copies the
 file without any network. In the last race a number is `Downloads.at_once`.
 """
@@ -32,8 +30,8 @@ from typing import TYPE_CHECKING
 
 import quiet
 from attrs import frozen
-from download_table import AWAY, CAPS, LARGE, PLAIN, ROWS, SIXTEEN, STREAM, table, targets
-from nginx import CHRT, Server, nginx
+from download_table import CAPS, LARGE, PLAIN, ROWS, SIXTEEN, STREAM, table, targets
+from nginx import Server, nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +47,6 @@ class Race:
     One question: the same file, fetched by each contender; the first is what others are to.
 
     Args:
-        away: The server gives way, as if it were elsewhere.
         times: So many times as many rounds: for a figure that swings.
     """
 
@@ -58,7 +55,6 @@ class Race:
     contenders: Sequence[str]
     scheme: str = "https"
     count: int = 1
-    away: bool = False
     times: int = 1
 
 
@@ -67,12 +63,6 @@ RACES = (
         title=STREAM,
         file="random.bin",
         contenders=["curl", "idle", "bare", "reports_async", "aiohttp", "aiofiles", "httpx", "cp"],
-    ),
-    Race(
-        title=AWAY,
-        file="random.bin",
-        contenders=("curl", "idle", "reports_async", "aiohttp"),
-        away=True,
         times=3,
     ),
     Race(
@@ -209,16 +199,10 @@ def main() -> None:
         directory.chmod(0o755)
         served = directory / "served"
         served.mkdir()
-        with (
-            nginx(served, directory / "beside") as beside,
-            nginx(served, directory / "away", gives_way=True) as away,
-        ):
+        with nginx(served, directory / "nginx") as server:
             for race in RACES:
-                if race.away and not CHRT:
-                    continue
                 if not options.only or any(word in race.title for word in options.only):
                     size = race.count * make(served, race.file, options.size * MEBIBYTE)
-                    server = away if race.away else beside
                     for figures in measured(race, served, server, race.times * options.rounds):
                         results[race.title] = {"size": size, "figures": figures}
                         if options.json:

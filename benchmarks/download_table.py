@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 Figures = dict[str, list[dict[str, float]]]
 
 STREAM = "HTTPS, one file that does not pack"
-AWAY = "HTTPS, one file, from a server that gives way"
 PLAIN = "HTTP, one file that does not pack"
 ROWS = "HTTPS, ZIP to CSV, item rows"
 LARGE = "HTTPS, ZIP to CSV, large"
@@ -98,17 +97,6 @@ TARGETS = (
     ),
     Target(
         STREAM,
-        "  for comparison: a loop that idles beside curl",
-        lambda found: lag(found, "idle"),
-    ),
-    Target(
-        AWAY,
-        "the same from a server that gives way: the loop's lag, ms",
-        lambda found: lag(found, OURS),
-        at_most=3,
-    ),
-    Target(
-        AWAY,
         "  for comparison: a loop that idles beside curl",
         lambda found: lag(found, "idle"),
     ),

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-# Starts a program that works where nobody else wants the processor; Linux has it.
-CHRT = shutil.which("chrt")
-
 CONFIGURATION = """
 daemon off; worker_processes 1; pid {home}/nginx.pid; error_log {home}/error.log;
 events {{ worker_connections 256; }}
@@ -48,15 +45,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(served: Path, home: Path, *, gives_way: bool = False) -> Generator[Server]:
+def nginx(served: Path, home: Path) -> Generator[Server]:
     """
     Serve a directory.
 
     Args:
         served: The directory.
         home: A place for the server's own files; it is made.
-        gives_way: The server works where nobody else wants the processor (Linux), so that it takes
-            no more from a program here than it would from another machine.
     """
     program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/bin")
     if program is None:
@@ -77,8 +72,9 @@ def nginx(served: Path, home: Path, *, gives_way: bool = False) -> Generator[Ser
     ports = {"http": free_port(), "https": free_port()}
     text = CONFIGURATION.format(home=home, served=served, **ports)
     (home / "nginx.conf").write_text(text)
-    command = [program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr"]
-    server = subprocess.Popen([CHRT, "--idle", "0", *command] if gives_way and CHRT else command)
+    server = subprocess.Popen(
+        [program, "-p", str(home), "-c", str(home / "nginx.conf"), "-e", "stderr"]
+    )
     try:
         for port in ports.values():
             wait_for(port)
