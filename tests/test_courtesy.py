@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
@@ -17,18 +18,20 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux o
 
 
 class Worker:
-    """A worker that counts how often it rested."""
+    """A worker that counts how often it rested. A block takes it a millisecond."""
 
     def __init__(self):
         self.rested = 0
+        self.worked = 0.0
 
     def rest(self):
         self.rested += 1
 
-    def work(self, thread, *, blocks, until=lambda: None):
-        with giving_way(thread, rest=self.rest) as give_way:
+    def work(self, thread, *, blocks, each=0.001, until=lambda: None):
+        with giving_way(thread, rest=self.rest, worked=lambda: self.worked) as give_way:
             until()
             for _ in range(blocks):
+                self.worked += each
                 give_way()
         return self.rested
 
@@ -54,6 +57,17 @@ def other():
 def test_runs(worker):
     """A worker rests before each block while the other thread has work to do."""
     assert 3 == worker.work(threading.get_native_id(), blocks=3)
+
+
+@linux
+@given(each=st.floats(0.0, 0.0004), blocks=st.integers(0, 50))
+def test_while(each, blocks):
+    """A worker asks once for each fifth of a millisecond of work at most, and not for waiting."""
+    worker = Worker()
+    rested = worker.work(threading.get_native_id(), blocks=blocks, each=each)
+
+    assert rested <= min(blocks, each * blocks / 0.0002 + 1e-6)
+    assert rested >= (each * blocks) // 0.0004 - 1
 
 
 @linux
@@ -88,7 +102,7 @@ def test_unknown(worker):
 def test_rest():
     """A rest leaves the processor for a moment."""
     before, used = time.perf_counter(), time.thread_time()
-    with giving_way(threading.get_native_id()) as give_way:
+    with giving_way(threading.get_native_id(), worked=itertools.count().__next__) as give_way:
         give_way()
     passed = time.perf_counter() - before
 
