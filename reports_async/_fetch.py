@@ -286,7 +286,11 @@ class Fetch:
     async def _pump(self, stream: BlockingStream, *, first: bool) -> bool:
         """Let a thread move what comes for a while; False: there is no more."""
         seconds = 0.0 if first else STEP
-        work = partial(self._pump_for, seconds, stream, threading.get_native_id())
+        # Between several, the interpreter's lock would be passed on for every question and rest.
+        alone = self.slots.borrowed_tokens == 1
+        work = partial(
+            self._pump_for, seconds, stream, threading.get_native_id() if alone else None
+        )
         try:
             return await self._on_disk(work, abandon=True)
         except BaseException:
@@ -294,8 +298,10 @@ class Fetch:
             stream.cut()
             raise
 
-    def _pump_for(self, seconds: float, stream: BlockingStream, loop_thread: int) -> bool:
-        with giving_way(loop_thread) as give_way:
+    def _pump_for(self, seconds: float, stream: BlockingStream, loop: int | None) -> bool:
+        if loop is None:
+            return self.part.receive(stream.readinto, seconds=seconds)
+        with giving_way(loop) as give_way:
 
             def read(buffer: memoryview) -> int:
                 give_way()

@@ -266,6 +266,23 @@ async def test_courtesy(world, monkeypatch):
     assert len(steps) > 4
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_several(world, monkeypatch):
+    """Threads that receive beside each other do not ask before each block."""
+
+    def giving_way(_):
+        pytest.fail("One of several asked.")
+
+    monkeypatch.setattr("reports_async._fetch.giving_way", giving_way)
+    body = b"SKU\n" * MEBIBYTE
+    w = world(whole(body))
+    w.host.stream_type = ThreadedStream
+    w.downloader.slots.acquire_on_behalf_of_nowait(object())
+    await w.fetch()
+
+    w.assert_saved(body)
+
+
 async def test_stranger(world):
     """The file host is told nothing but what it is asked for."""
     w = world(whole())
