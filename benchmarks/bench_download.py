@@ -5,13 +5,14 @@ The server is nginx on this machine. Files are written to memory where there is 
 (``/dev/shm``): the wire is measured, not the disk. Contenders run in turn, each in a process of its
 own; a run that other programs disturbed is made again. Speeds and processor times are compared
 round by round with those of the first contender; the median of that is printed, and at the end all
-that was to be reached. About a quarter of an hour; ``--only WORD`` runs the races with that word in
+that was to be reached. About twenty minutes; ``--only WORD`` runs the races with that word in
 their title, and with ``--json FILE`` the figures of several such runs come together:
 ``plot_download.py`` draws them.
 
 ``idle`` is curl beside a loop that has nothing to do: the lag that the machine itself makes.
 ``bare`` is the shortest loop that can be written over Python's `ssl` and sockets. ``cp`` copies the
-file without any network. In the last race a number is `Downloads.at_once`.
+file without any network. A number behind a name is `Downloads.at_once`. In the last race the
+application computes all the time, in the loop that downloads; curl is left in peace.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING
 
 import quiet
 from attrs import frozen
-from download_table import CAPS, LARGE, PLAIN, ROWS, SIXTEEN, STREAM, table, targets
+from download_table import BUSY, CAPS, LARGE, PLAIN, ROWS, SIXTEEN, STREAM, table, targets
 from nginx import Server, nginx
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Race:
 
     Args:
         times: So many times as many rounds: for a figure that swings.
+        busy: The application computes all the time.
     """
 
     title: str
@@ -56,6 +58,7 @@ class Race:
     scheme: str = "https"
     count: int = 1
     times: int = 1
+    busy: bool = False
 
 
 RACES = (
@@ -82,12 +85,19 @@ RACES = (
         file="sixteenth.bin",
         count=16,
         contenders=("curl", "idle", "reports_async", "aiohttp", "httpx"),
+        times=3,
     ),
     Race(
         title=CAPS,
         file="sixteenth.bin",
         count=16,
         contenders=("curl", *(f"reports_async:{number}" for number in (1, 2, 4, 8, 16))),
+    ),
+    Race(
+        title=BUSY,
+        file="sixteenth.bin",
+        contenders=("curl", "reports_async", "aiohttp", "httpx"),
+        busy=True,
     ),
 )
 
@@ -147,7 +157,14 @@ def run(name: str, race: Race, served: Path, server: Server) -> dict[str, float]
     target = Path(tempfile.mkdtemp(dir=served.parent))
     try:
         output = subprocess.run(
-            [*command, str(source), str(target), str(server.certificate), str(race.count)],
+            [
+                *command,
+                str(source),
+                str(target),
+                str(server.certificate),
+                str(race.count),
+                *["busy"] * race.busy,
+            ],
             check=True,
             capture_output=True,
             text=True,

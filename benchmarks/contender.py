@@ -1,6 +1,7 @@
 """
 One contender of the download benchmark, in a process of its own, so that its processor time and
 memory are its own: ``contender.py NAME URL DIRECTORY CERTIFICATE COUNT`` prints figures as JSON.
+With ``busy`` behind it the application computes all the time, thirty microseconds at a time.
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ def processor() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+async def compute() -> None:
+    while True:
+        sum(range(3000))
+        await asyncio.sleep(0)
+
+
 async def watched(work: Callable[[], Awaitable[None]]) -> dict[str, float]:
     """Run the work while the loop's lag is watched, after a second of idling."""
     idle, busy = Lag(), Lag()
@@ -63,11 +70,14 @@ async def watched(work: Callable[[], Awaitable[None]]) -> dict[str, float]:
     await asyncio.sleep(1)
     task.cancel()
     before, used = memory("VmRSS"), processor()
-    task = asyncio.create_task(busy.watch())
+    tasks = [asyncio.create_task(busy.watch())]
+    if "busy" in sys.argv[6:]:
+        tasks.append(asyncio.create_task(compute()))
     began = time.perf_counter()
     await work()
     seconds = time.perf_counter() - began
-    task.cancel()
+    for task in tasks:
+        task.cancel()
     return {
         "seconds": seconds,
         "cpu": processor() - used,
@@ -234,7 +244,7 @@ def curl(url: str, directory: Path, certificate: str, count: int) -> dict:
 
 
 def main() -> None:
-    name, url, directory, certificate, count = sys.argv[1:]
+    name, url, directory, certificate, count = sys.argv[1:6]
     before = processor()
     if name == "cp":
         figures = program([["cp", url, directory + "/0"]])

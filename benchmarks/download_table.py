@@ -18,6 +18,7 @@ ROWS = "HTTPS, ZIP to CSV, item rows"
 LARGE = "HTTPS, ZIP to CSV, large"
 SIXTEEN = "HTTPS, 16 files at once"
 CAPS = "HTTPS, 16 files wanted, so many at once"
+BUSY = "HTTPS, one small file while the application computes"
 
 OURS = "reports_async"
 WORDS = {True: "reached", False: "NOT REACHED"}

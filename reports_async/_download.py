@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from attrs import define, field, frozen
 
+from ._courtesy import Room
 from ._disk import check_directory
 from ._exceptions import InvalidArgument
 from ._fetch import Fetch
@@ -110,6 +111,7 @@ class Downloader:
     options: Downloads = field(factory=Downloads)
     wall: Callable[[], float] = time.monotonic
     slots: anyio.CapacityLimiter = field(init=False)
+    room: Room = field(factory=Room, init=False)
     _threads: anyio.CapacityLimiter = field(init=False)
     _gates: dict[Path, _Gate] = field(factory=dict["Path", _Gate], init=False)
 
@@ -188,7 +190,8 @@ class Downloader:
 
     async def _fetch(self, fetch: Fetch) -> Saved:
         try:
-            return await fetch.run()
+            with self.room:
+                return await fetch.run()
         finally:
             # Whatever happened, nothing unfinished stays: only a killed process may leave it.
             with anyio.CancelScope(shield=True):

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import anyio
 from anyio import to_thread
-from attrs import define
+from attrs import define, field
 
+from ._courtesy import Room
 from ._link import link
 from ._validation import word
 
@@ -43,10 +44,12 @@ class ReportStream:
     _file: BinaryIO
     size: int
     sha256: str | None = None
+    _room: Room = field(factory=Room, alias="room", kw_only=True)
 
     async def read(self, size: int = _BLOCK) -> bytes:
         """Return the next bytes, at most *size*; ``b""`` at the end."""
-        return await to_thread.run_sync(self._file.read, size)
+        with self._room:
+            return await to_thread.run_sync(self._file.read, size)
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         while block := await self.read():
@@ -109,7 +112,7 @@ class Opened:
                 sha256=sha256,
             )
             with target.open("rb") as file:
-                yield ReportStream(file, saved.size, saved.sha256)
+                yield ReportStream(file, saved.size, saved.sha256, room=rooms.downloader.room)
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(partial(shutil.rmtree, directory, ignore_errors=True))

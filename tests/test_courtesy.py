@@ -1,20 +1,26 @@
-"""Workers that let the event loop's thread go first, where the system tells what it is at."""
+"""Worker threads and the event loop: each lets the other go first when it must."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 import threading
 import time
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._courtesy import giving_way, is_runnable
+from reports_async._courtesy import Room, giving_way, is_runnable
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only tells")
+
+
+def on_asyncio(test):
+    return pytest.mark.anyio(pytest.mark.parametrize("anyio_backend", ["asyncio"])(test))
 
 
 class Worker:
@@ -24,7 +30,7 @@ class Worker:
         self.rested = 0
         self.worked = 0.0
 
-    def rest(self):
+    def rest(self, _):
         self.rested += 1
 
     def work(self, thread, *, blocks, each=0.001, until=lambda: None):
@@ -121,3 +127,82 @@ def test_line(number, name, state, parent):
     line = f"{number} ({name}) {state} {parent} {parent} 0 -1 4194304".encode()
 
     assert (state == "R") is is_runnable(line)
+
+
+class Loop:
+    """A loop whose turns take a second each, of which its thread computes a share."""
+
+    def __init__(self, share=1.0):
+        self.share = share
+        self.rests = []
+        self.seconds = 0.0
+        self.room = Room(
+            turn=0.0,
+            rest=self.rests.append,
+            worked=lambda: self.seconds * self.share,
+            now=lambda: self.seconds,
+        )
+
+    async def turns(self, count=10):
+        for _ in range(count):
+            self.seconds += 1.0
+            await asyncio.sleep(0)
+        return len(self.rests)
+
+
+@on_asyncio
+async def test_loop_computes():
+    """A loop that computes all the time rests for a millisecond in each turn."""
+    loop = Loop()
+    with loop.room:
+        assert await loop.turns() >= 9
+    assert {0.001} == set(loop.rests)
+
+
+@given(share=st.floats(0.0, 1.0))
+def test_share(share):
+    """A loop rests only where its thread computes for more than nine tenths of the time."""
+
+    async def run():
+        loop = Loop(share)
+        with loop.room:
+            return await loop.turns()
+
+    assert (asyncio.run(run()) > 0) is (share > 0.9)
+
+
+@on_asyncio
+async def test_nobody():
+    """A loop rests only while there are workers that it matters to, and for all of them once."""
+    loop = Loop()
+    assert 0 == await loop.turns()
+
+    with loop.room:
+        with loop.room:
+            rested = await loop.turns()
+        assert rested <= 10
+        assert await loop.turns() > rested
+
+    rested = len(loop.rests)
+    assert rested == await loop.turns()
+
+
+@pytest.mark.anyio
+async def test_trio():
+    """On trio a room is entered and left, and nothing is done."""
+    loop = Loop()
+    with loop.room:
+        await anyio.lowlevel.checkpoint()
+    assert [] == loop.rests
+
+
+@on_asyncio
+async def test_true_loop():
+    """A loop is seen to compute by the system's own clocks."""
+    rests = []
+    deadline = time.monotonic() + 30
+    with Room(rest=rests.append):
+        while not rests:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0)
+    assert [0.001] == rests[:1]

@@ -23,6 +23,7 @@ import pytest
 import trio.testing
 from attrs import define, field
 
+from reports_async._courtesy import Room
 from reports_async._disk import boot_id
 from reports_async._download import Downloader, Downloads, Received, Retry
 from reports_async._exceptions import (
@@ -281,6 +282,23 @@ async def test_several(world, monkeypatch):
     await w.fetch()
 
     w.assert_saved(body)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_room(world):
+    """As long as a file is on its way, a loop that computes all the time lets workers go on."""
+    rests = []
+    w = world(whole())
+    w.downloader.room = Room(
+        turn=0.0, rest=rests.append, worked=itertools.count().__next__, now=int
+    )
+    await w.fetch()
+
+    assert rests
+    rests.clear()
+    for _ in range(10):
+        await anyio.lowlevel.checkpoint()
+    assert [] == rests
 
 
 async def test_stranger(world):

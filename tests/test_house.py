@@ -42,8 +42,8 @@ FLOORS = (
     {"abc"},
     {"_sansio"},
     {"_models"},
-    {"_credentials", "_filters"},
-    {"_clock", "_courtesy", "_http", "_secrets", "_tasks", "_validation"},
+    {"_courtesy", "_credentials", "_filters"},
+    {"_clock", "_http", "_secrets", "_tasks", "_validation"},
     {"_exceptions"},
 )
 ADAPTERS = {"stores", "testing", "transports"}
