@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ._models import ReportRequest
+    from ._sansio.generation import Generation
     from ._sansio.history import History
     from .abc import Clock
 
@@ -136,27 +137,41 @@ class Watches:
             unlistable: Types that no list shows.
             strict: Each look sees one type only.
         """
+        # Each of a type that was never seen is told of the others, by one list for all of them.
+        waited = sorted(
+            self._at(watches[-1], watches[-1].tried_at)
+            for watches in self._by_id.values()
+            if watches[-1].report_type not in self._history
+        )[1:]
         standing: list[plan.Waiting] = []
         for watches in self._by_id.values():
             candidates = (watches[-1], *watches)
             urgent = next((watch for watch in candidates if watch.look_now), watches[-1])
-            standing.append(self._standing(urgent, unlistable, strict=strict))
+            generation = self._history.of(urgent.report_type, ask_others=strict, waited=waited)
+            standing.append(self._standing(urgent, generation, unlistable))
         return standing
 
-    def _standing(self, watch: Watch, unlistable: set[str], *, strict: bool) -> plan.Waiting:
-        now = self._clock.monotonic()
-        # A wall clock that was set back must not make a request younger than its last look.
-        age = max(0.0, (self._clock.now() - watch.submitted_at).total_seconds())
+    def _standing(self, watch: Watch, generation: Generation, unlistable: set[str]) -> plan.Waiting:
         return plan.Waiting(
             request_id=watch.request_id,
             report_type=watch.report_type,
-            age=age,
-            generation=self._history.of(watch.report_type, ask_others=strict),
-            seen=0.0 if watch.seen_at is None else max(0.0, age - (now - watch.seen_at)),
-            tried=0.0 if watch.tried_at is None else max(0.0, age - (now - watch.tried_at)),
+            age=self._age(watch),
+            generation=generation,
+            seen=self._at(watch, watch.seen_at),
+            tried=self._at(watch, watch.tried_at),
             urgent=watch.look_now,
             unseen=plan.UNSEEN_LIMIT if watch.report_type in unlistable else watch.unseen,
         )
+
+    def _age(self, watch: Watch) -> float:
+        # A wall clock that was set back must not make a request younger than its last look.
+        return max(0.0, (self._clock.now() - watch.submitted_at).total_seconds())
+
+    def _at(self, watch: Watch, moment: float | None) -> float:
+        """Return the age of a request at a monotonic moment; 0.0 where there was none."""
+        if moment is None:
+            return 0.0
+        return max(0.0, self._age(watch) - (self._clock.monotonic() - moment))
 
     def __repr__(self) -> str:
         return f"<Watches {self._count} of {len(self._by_id)} requests>"

@@ -62,21 +62,59 @@ async def test_urgent(watches, clock, urgent, expected):
     assert (expected, bool(urgent)) == (waiting.unseen, waiting.urgent)
 
 
-async def test_unknown_type(clock):
-    """
-    Of a type without reports, others have a say only where a look sees one type.
-    """
+def learned():
     history = History(2700.0)
     for number in range(12):
         history.learn(f"TYPE_{number}", "R", 600.0 + number)
+    return history
+
+
+async def test_unknown_type(clock):
+    """
+    Of a type without reports, others have their say as it is only where a look sees one type.
+    """
+    history = learned()
     watches = Watches(clock=clock, history=history)
     watches.add(watch(clock, "1"))
 
     (listed,) = watches.waiting(unlistable=set())
     (alone,) = watches.waiting(unlistable=set(), strict=True)
-    assert history.of("A") is listed.generation
+    assert history.of("A").mass == listed.generation.mass
     assert history.of("A", ask_others=True) is alone.generation
     assert listed.generation is not alone.generation
+
+
+async def test_unknown_types(clock):
+    """
+    Types without reports have one belief, which weighs how long each was waited for but one.
+    """
+    history = learned()
+    watches = Watches(clock=clock, history=history)
+    for number, minutes in enumerate((50, 30, 40)):
+        asked = clock.now() - timedelta(minutes=minutes)
+        one = watch(clock, f"{number}", f"NEW_{number}", submitted_at=asked)
+        one.tried_at = clock.monotonic() - 60.0
+        watches.add(one)
+    watches.add(watch(clock, "3", "TYPE_0"))
+
+    beliefs = [one.generation for one in watches.waiting(unlistable=set())]
+    assert 1 == len(set(beliefs[:3]))
+    assert history.of("NEW", waited=[39 * 60.0, 49 * 60.0]).mass == beliefs[0].mass
+    assert history.of("TYPE_0") is beliefs[3]
+
+
+async def test_never_looked_at(clock):
+    """
+    A request that was not looked at yet may be ready: its age is no sign that it is not.
+    """
+    history = learned()
+    watches = Watches(clock=clock, history=history)
+    for number in range(2):
+        asked = clock.now() - timedelta(minutes=40)
+        watches.add(watch(clock, f"{number}", f"NEW_{number}", submitted_at=asked))
+
+    (belief, _) = (one.generation for one in watches.waiting(unlistable=set()))
+    assert history.of("NEW", waited=[0.0]).mass == belief.mass
 
 
 async def test_deadlines(watches, clock):

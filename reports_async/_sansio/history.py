@@ -16,9 +16,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from .generation import CELLS, STEP, Generation, bells, prior
+from .newcomers import newcomers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SAMPLES: Final = 50
 """How many of the newest reports are kept of a type, and about how many speak for all types."""
@@ -46,13 +47,14 @@ class History:
     """
 
     def __init__(self, window: float) -> None:
-        self._prior = prior(window)
+        self._window = window
         self._times: dict[str, dict[str, float]] = {}
         self._count = 0
         # Each with how many reports were known when it was made.
         self._known: dict[str, tuple[Generation, int]] = {}
         self._all: tuple[_All, int] | None = None
         self._evidence: dict[str, Sequence[float]] = {}
+        self._newcomers: tuple[Generation, Sequence[float]] | None = None
 
     def learn(self, report_type: str, request_id: str, seconds: float) -> None:
         """Remember how long one report took; telling it again changes nothing."""
@@ -67,18 +69,27 @@ class History:
             self._known.pop(report_type, None)
             self._evidence.pop(report_type, None)
 
-    def of(self, report_type: str, *, ask_others: bool = False) -> Generation:
+    def __contains__(self, report_type: str) -> bool:
+        """Tell whether a report of the type was seen yet."""
+        return report_type in self._times
+
+    def of(
+        self, report_type: str, *, ask_others: bool = False, waited: Sequence[float] = ()
+    ) -> Generation:
         """
         Return what is believed of a type.
 
         Args:
             report_type: The type.
-            ask_others: Where no report of the type was seen yet, take the word of other types. Not
-                if each look sees all that wait: those that were ready are known not to be like the
-                ones that still wait, and would say that it is time where it is not.
+            ask_others: Where no report of the type was seen yet, take the word of other types, as
+                where each look sees one type: those that it has not seen may be ready long since.
+            waited: Otherwise the word of other types counts as far as it explains this as well: how
+                long, in seconds, each of the others that were never seen was seen not to be ready.
         """
+        if not self._times:
+            return prior(self._window)
         if report_type not in self._times:
-            return self._together().generation if ask_others and self._times else self._prior
+            return self._together().generation if ask_others else self._unseen(waited)
         known, count = self._known.get(report_type, (None, 0))
         # Anew when as many again are known, of whatever type.
         if known is None or self._count > 2 * count:
@@ -86,10 +97,16 @@ class History:
             self._known[report_type] = known, self._count
         return known
 
+    def _unseen(self, waited: Sequence[float]) -> Generation:
+        # Each plan asks for every type anew, with the same list.
+        if self._newcomers is None or self._newcomers[1] is not waited:
+            times = chain.from_iterable(_newest(self._times).values())
+            self._newcomers = newcomers(self._window, times, waited), waited
+        return self._newcomers[0]
+
     def _together(self) -> _All:
         if self._all is None or self._all[1] != self._count:
-            times = {name: self._newest(name) for name in self._times}
-            self._all = _All(times, self._prior), self._count
+            self._all = _All(_newest(self._times), prior(self._window)), self._count
         return self._all[0]
 
     def _newest(self, report_type: str) -> list[float]:
@@ -116,14 +133,13 @@ class _All:
     What the newest reports of all types say together.
 
     Args:
-        times: By type, of which there is at least one.
+        times: By type, of which there is at least one: the newest.
         before: What is believed before.
     """
 
     def __init__(self, times: dict[str, list[float]], before: Generation) -> None:
-        share = -(-SAMPLES // len(times))
         self._before = before.mass
-        self._times = {name: newest[-share:] for name, newest in times.items()}
+        self._times = times
         self._joined = list(chain.from_iterable(self._times.values()))
         self._bells = array("d", bells(self._joined))
         # Each type gives to both halves, and not all of them their first ones to the same.
@@ -146,6 +162,12 @@ class _All:
             for mass, part in zip(self._bells, bells(own, among=self._joined), strict=True)
         ]
         return _blend(others, len(self._joined) - len(own), self._before, self._odds)
+
+
+def _newest(times: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+    """Return the newest times of each type: about `SAMPLES` in all."""
+    share = -(-SAMPLES // len(times))
+    return {name: list(of_one.values())[-share:] for name, of_one in times.items()}
 
 
 def _foretold(

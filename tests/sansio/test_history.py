@@ -186,10 +186,36 @@ def test_a_type_not_seen_yet():
 
     chances = [chance(count) for count in (0, 1, 4, 12)]
 
-    assert prior(WINDOW) is history([1200.0]).of("OTHER")
     assert chances == sorted(chances)
     assert chances[1] < 0.2
     assert chances[3] > 0.5
+
+
+def test_a_type_not_seen_yet_beside_others():
+    """
+    What others say of such a type counts less where they do not explain who is waited for.
+    """
+    known = history(*[[350.0 + 80.0 * number] for number in range(6)])
+    waited = [830.0] * 20
+
+    belief = known.of("OTHER", waited=waited)
+
+    assert belief.ready_between(300.0, 830.0) < known.of("OTHER").ready_between(300.0, 830.0) - 0.1
+    assert belief.ready_between(300.0, 830.0) < 0.3
+
+
+def test_types_not_seen_yet():
+    """
+    All types that were not seen yet are one belief, made once for each list of what is waited for.
+    """
+    known = history([1200.0])
+    waited = [600.0]
+    first = known.of("OTHER", waited=waited)
+
+    assert first is known.of("ANOTHER", waited=waited)
+    assert first is not known.of("OTHER", waited=[1100.0])
+    assert "TYPE_0" in known
+    assert "OTHER" not in known
 
 
 def test_the_newest_of_others():
