@@ -137,9 +137,10 @@ class Watches:
             unlistable: Types that no list shows.
             strict: Each look sees one type only.
         """
+        now = self._clock.monotonic()
         # Each of a type that was never seen is told of the others, by one list for all of them.
         waited = sorted(
-            self._at(watches[-1], watches[-1].tried_at)
+            _reached(watches[-1].tried_at, age=self._age(watches[-1]), now=now)
             for watches in self._by_id.values()
             if watches[-1].report_type not in self._history
         )[1:]
@@ -148,17 +149,20 @@ class Watches:
             candidates = (watches[-1], *watches)
             urgent = next((watch for watch in candidates if watch.look_now), watches[-1])
             generation = self._history.of(urgent.report_type, ask_others=strict, waited=waited)
-            standing.append(self._standing(urgent, generation, unlistable))
+            standing.append(self._standing(urgent, generation, unlistable, now=now))
         return standing
 
-    def _standing(self, watch: Watch, generation: Generation, unlistable: set[str]) -> plan.Waiting:
+    def _standing(
+        self, watch: Watch, generation: Generation, unlistable: set[str], *, now: float
+    ) -> plan.Waiting:
+        age = self._age(watch)
         return plan.Waiting(
             request_id=watch.request_id,
             report_type=watch.report_type,
-            age=self._age(watch),
+            age=age,
             generation=generation,
-            seen=self._at(watch, watch.seen_at),
-            tried=self._at(watch, watch.tried_at),
+            seen=_reached(watch.seen_at, age=age, now=now),
+            tried=_reached(watch.tried_at, age=age, now=now),
             urgent=watch.look_now,
             unseen=plan.UNSEEN_LIMIT if watch.report_type in unlistable else watch.unseen,
         )
@@ -167,11 +171,10 @@ class Watches:
         # A wall clock that was set back must not make a request younger than its last look.
         return max(0.0, (self._clock.now() - watch.submitted_at).total_seconds())
 
-    def _at(self, watch: Watch, moment: float | None) -> float:
-        """Return the age of a request at a monotonic moment; 0.0 where there was none."""
-        if moment is None:
-            return 0.0
-        return max(0.0, self._age(watch) - (self._clock.monotonic() - moment))
-
     def __repr__(self) -> str:
         return f"<Watches {self._count} of {len(self._by_id)} requests>"
+
+
+def _reached(moment: float | None, *, age: float, now: float) -> float:
+    """Return the age that a request had at a moment, or 0.0 where there was none."""
+    return 0.0 if moment is None else max(0.0, age - (now - moment))

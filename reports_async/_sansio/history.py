@@ -16,7 +16,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from .generation import CELLS, STEP, Generation, bells, prior
-from .newcomers import newcomers
+from .newcomers import LIKELY, newcomers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +33,6 @@ WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0)
 DOUBT: Final = 1.0
 """The logarithm of the odds for each weight against the one before, where all types are asked: a
 few reports that happen to be close prove little."""
-
-LIKELY: Final = 1e-12
-"""No report is believed to be less likely than that."""
 
 
 class History:
@@ -54,7 +51,7 @@ class History:
         self._known: dict[str, tuple[Generation, int]] = {}
         self._all: tuple[_All, int] | None = None
         self._evidence: dict[str, Sequence[float]] = {}
-        self._newcomers: tuple[Generation, Sequence[float]] | None = None
+        self._newcomers: tuple[Generation, Sequence[float], int] | None = None
 
     def learn(self, report_type: str, request_id: str, seconds: float) -> None:
         """Remember how long one report took; telling it again changes nothing."""
@@ -98,11 +95,13 @@ class History:
         return known
 
     def _unseen(self, waited: Sequence[float]) -> Generation:
-        # Each plan asks for every type anew, with the same list.
-        if self._newcomers is None or self._newcomers[1] is not waited:
+        # A plan asks for one type after the other, with the same list.
+        made = self._newcomers
+        if made is None or made[1] is not waited or made[2] != self._count:
             times = chain.from_iterable(_newest(self._times).values())
-            self._newcomers = newcomers(self._window, times, waited), waited
-        return self._newcomers[0]
+            made = newcomers(self._window, times, waited), waited, self._count
+            self._newcomers = made
+        return made[0]
 
     def _together(self) -> _All:
         if self._all is None or self._all[1] != self._count:

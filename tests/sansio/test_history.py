@@ -217,6 +217,10 @@ def test_types_not_seen_yet():
     assert "TYPE_0" in known
     assert "OTHER" not in known
 
+    belief = known.of("OTHER")
+    known.learn("TYPE_1", "R", 1210.0)
+    assert belief is not known.of("OTHER")
+
 
 def test_the_newest_of_others():
     """
