@@ -1,7 +1,10 @@
 """
-The plan for lists that want a type, alone: no client, no server, and the distribution is known.
+The plan for lists that want a type, alone: no client, no server.
 
-What a client with a history does worse than this, the history has not told it.
+It is made with the distribution that is drawn from, or with what earlier reports of each type say:
+as the client reads them, or as one would who is told that they are normal around two times. What
+the client does worse than the first, its history has not told it; what it does worse than the last
+it could be told at most.
 """
 
 from __future__ import annotations
@@ -10,16 +13,29 @@ import random
 import statistics
 from collections import Counter
 from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import attrs
+import numpy as np
 from polling import DISTRIBUTIONS
+from scipy.stats import t as student
 
 from reports_async import PollSchedule
 from reports_async._sansio.budget import CAPACITY, INTERVAL, Bucket
 from reports_async._sansio.endpoints import Endpoint
 from reports_async._sansio.generation import CELLS, STEP, Generation
+from reports_async._sansio.history import History
 from reports_async._sansio.plan import Means, Waiting, plan
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TOLD, READ, FITTED = (
+    "the distribution known",
+    "from {} earlier reports",
+    "two normals fitted to them",
+)
 SAMPLES = 400_000
 SCHEDULE = PollSchedule()
 
@@ -32,13 +48,46 @@ def known(times: str) -> Generation:
     return Generation(tuple(cells[cell] / SAMPLES for cell in range(CELLS)))
 
 
-def planned(times: str, jobs: int, seed: int) -> float:
+def fitted(taken: Sequence[float]) -> Generation:
+    """Return what is to be expected after reports that are normal around two times."""
+    ordered = sorted(taken)
+    _, cut = max((after - before, before) for before, after in pairwise(ordered))
+    edges = np.arange(CELLS + 1) * STEP
+    masses = np.zeros(CELLS)
+    for lump in ([one for one in ordered if one <= cut], [one for one in ordered if one > cut]):
+        count = len(lump)
+        # One report alone does not tell how far others are from it: as far as here, at most.
+        spread = statistics.stdev(lump) if count > 1 else 60.0
+        scale = spread * (1.0 + 1.0 / count) ** 0.5
+        reached = student.cdf(edges, max(count - 1, 1), loc=statistics.mean(lump), scale=scale)
+        masses += count * np.diff(reached)
+    return Generation((masses / masses.sum()).tolist())
+
+
+def believed(how: str, times: str, jobs: int, seed: int, earlier: int) -> list[Generation]:
+    """Return what each of *jobs* types is believed to take, by one of the ways above."""
+    if how == TOLD:
+        return [known(times)] * jobs
+    draw, rng = DISTRIBUTIONS[times], random.Random(seed + 10_000)
+    taken = [[draw(rng) for _ in range(earlier)] for _ in range(jobs)]
+    if how == FITTED:
+        return [fitted(one) for one in taken]
+    history = History(SCHEDULE.window)
+    for number, one in enumerate(taken):
+        for count, seconds in enumerate(one):
+            history.learn(f"R{number}", f"{number}-{count}", seconds)
+    return [history.of(f"R{number}") for number in range(jobs)]
+
+
+def planned(how: str, times: str, jobs: int, earlier: int, seed: int) -> float:
     """
     Return the mean lag, in seconds, when each look goes where the plan says.
 
     Args:
+        how: How it is believed what reports take.
         times: Which of `DISTRIBUTIONS`.
-        jobs: How many reports are asked for at once.
+        jobs: How many reports are asked for at once, each of a type of its own.
+        earlier: How many earlier reports of each there are.
         seed: Of what is drawn.
     """
     draw, rng = DISTRIBUTIONS[times], random.Random(seed)
@@ -51,8 +100,8 @@ def planned(times: str, jobs: int, seed: int) -> float:
         strict=True,
     )
     waiting = {
-        name: Waiting(request_id=name, report_type=name, age=0.0, generation=known(times))
-        for name in ready
+        name: Waiting(request_id=name, report_type=name, age=0.0, generation=generation)
+        for name, generation in zip(ready, believed(how, times, jobs, seed, earlier), strict=True)
     }
     lags: list[float] = []
     while waiting:
