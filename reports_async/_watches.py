@@ -142,7 +142,7 @@ class Watches:
         waited = sorted(
             _reached(watches[-1].tried_at, age=self._age(watches[-1]), now=now)
             for watches in self._by_id.values()
-            if watches[-1].report_type not in self._history
+            if self._history.is_new(watches[-1].report_type)
         )[1:]
         standing: list[plan.Waiting] = []
         for watches in self._by_id.values():

@@ -66,9 +66,9 @@ class History:
             self._known.pop(report_type, None)
             self._evidence.pop(report_type, None)
 
-    def __contains__(self, report_type: str) -> bool:
-        """Tell whether a report of the type was seen yet."""
-        return report_type in self._times
+    def is_new(self, report_type: str) -> bool:
+        """Tell whether others must speak for a type: some were seen already, this one was not."""
+        return bool(self._times) and report_type not in self._times
 
     def of(
         self, report_type: str, *, ask_others: bool = False, waited: Sequence[float] = ()
@@ -85,7 +85,7 @@ class History:
         """
         if not self._times:
             return prior(self._window)
-        if report_type not in self._times:
+        if self.is_new(report_type):
             return self._together().generation if ask_others else self._unseen(waited)
         known, count = self._known.get(report_type, (None, 0))
         # Anew when as many again are known, of whatever type.

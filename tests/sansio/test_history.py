@@ -214,8 +214,8 @@ def test_types_not_seen_yet():
 
     assert first is known.of("ANOTHER", waited=waited)
     assert first is not known.of("OTHER", waited=[1100.0])
-    assert "TYPE_0" in known
-    assert "OTHER" not in known
+    assert (False, True) == (known.is_new("TYPE_0"), known.is_new("OTHER"))
+    assert not history().is_new("OTHER")
 
     belief = known.of("OTHER")
     known.learn("TYPE_1", "R", 1210.0)
