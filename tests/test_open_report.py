@@ -45,6 +45,29 @@ async def test_open_archive(new_client, simulator, ready, tmp_path):
         assert b"PK" == await stream.read(2)
 
 
+class Counted:
+    """A room that counts who is in it, and who was."""
+
+    entered = inside = 0
+
+    def __enter__(self):
+        self.entered += 1
+        self.inside += 1
+
+    def __exit__(self, *_):
+        self.inside -= 1
+
+
+async def test_room(new_client, ready, tmp_path):
+    """While a stream is read, a loop that computes all the time lets workers go on."""
+    async with new_client(directory=tmp_path) as client:
+        room = client._downloader.room = Counted()
+        async with client.open_report(ready) as stream:
+            before = room.entered
+            await stream.read()
+            assert (before + 1, 0) == (room.entered, room.inside)
+
+
 async def test_left_early(new_client, ready, tmp_path):
     """A reader that leaves early, or fails, leaves nothing behind."""
     async with new_client(directory=tmp_path) as client:

@@ -54,7 +54,9 @@ def test_however_alike():
     """
     However alike reports were, any other may take any time.
     """
-    assert believed(1700.0, WINDOW, took=ALIKE * 4) > 0.15
+    belief = newcomers(WINDOW, ALIKE * 4, [])
+
+    assert belief.ready_between(0.0, WINDOW) - belief.ready_between(0.0, 1700.0) > 0.15
 
 
 def test_not_ready_yet():
