@@ -72,7 +72,8 @@ def client(request, server, credentials, clock, tmp_path):
         directory=tmp_path,
         transport=request.param(),
         clock=clock,
-        timeouts=Timeouts(quota=3600, generation=7200, link=3600, call=0.1, stall=0.1),
+        # A pause of the machine while it connects would leave asyncio a socket that nobody closes.
+        timeouts=Timeouts(quota=3600, generation=7200, link=3600, call=0.4, stall=0.1),
     )
 
 
