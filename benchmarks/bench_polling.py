@@ -23,6 +23,7 @@ from bound import blind, least
 from bound_single import least_single
 from known import FITTED, READ, TOLD, planned
 from polling import AZURE, CONTENDERS, DISTRIBUTIONS, Run, loop, oracle, ours
+from unplaced import SHAPES, TWO_TIMES, Unplaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -150,6 +151,28 @@ def known(
         )
 
 
+def unplaced(seeds: range, pool: Executor) -> None:
+    """Print what no plan can do without earlier reports, and what ours does."""
+    print("\n### No earlier reports, and times that lie elsewhere in each run\n")
+    print("| | mean lag, s | least possible | for who knows where they lie |")
+    print("|---|---|---|---|", flush=True)
+    for times in SHAPES:
+        for case, (jobs, rules) in CASES.items():
+            shared = jobs > 1 and "strict_list" not in rules
+            if "10" in case or (shared and times != TWO_TIMES):
+                continue
+            line = Unplaced(times=times, jobs=jobs, rules=rules, shared=shared)
+            blind_lag, *told = pool.map(line.least, line.bounds)
+            run = mean(list(pool.map(line.run, seeds)))
+            known_lag = statistics.mean(told)
+            print(
+                f"| {times}, {case} | {run.mean:.1f} ± {run.error:.1f} "
+                f"| {blind_lag:.1f} ({run.mean / blind_lag:.2f} x) "
+                f"| {known_lag:.1f} |",
+                flush=True,
+            )
+
+
 def draw_plot(path: str, seeds: range) -> None:
     """Draw the mean lag and the calls per report of ours and two loops."""
     import matplotlib as mpl  # noqa: PLC0415 -- only for the picture
@@ -208,6 +231,7 @@ def main() -> None:
                 row(trial, mean(list(runs)), bounds[trial.case, trial.half])
             both(times)
             known(times, seeds, arguments.earlier, bounds, pool)
+        unplaced(seeds, pool)
     ratio = blind(tuple(DISTRIBUTIONS.values()))
     print(
         f"\nWithout history, no schedule for one report is within {ratio:.2f} x of the least "
