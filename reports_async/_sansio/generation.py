@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 STEP: Final = 15.0
 """Seconds of one cell of the grid."""
@@ -27,6 +27,9 @@ CELLS: Final = 480
 
 NEIGHBOURS: Final = 5
 """One in so many of the reports of a type are the neighbours of each."""
+
+KIND: Final = 4.0
+"""A report whose neighbours are so many times as far as theirs is not one of their kind."""
 
 FAR: Final = 5.0
 """The standard deviations beyond which there is nothing of a bell: a millionth is not."""
@@ -111,32 +114,53 @@ def _believed(time: float) -> float:
     return 0.02 if time < late else 0.0
 
 
-def bells(times: Sequence[float], *, among: Sequence[float] | None = None) -> list[float]:
+def bells(times: Sequence[float], *, widths: Mapping[float, float] | None = None) -> list[float]:
     """
-    Return what *times* suggest: a bell around each, as wide as its neighbours are far.
+    Return what *times* suggest: a bell around each.
 
     Args:
         times: Seconds, each within the grid.
-        among: What the neighbours are sought in; None is *times* themselves.
+        widths: The `bandwidths` of all reports that these are some of; None where they are all.
 
     Of each cell of the grid; a bell has the mass of one, but for what of it lies off the grid.
     """
+    widths = bandwidths(times) if widths is None else widths
     raw = [0.0] * CELLS
     for time in times:
-        first, bell = _bell(time, _width(time, times if among is None else among))
+        first, bell = _bell(time, widths[time])
         for cell, mass in enumerate(bell, start=first):
             raw[cell] += mass
     return raw
 
 
-def _width(time: float, times: Sequence[float]) -> float:
-    """Return the standard deviation of the bell around one of *times*."""
-    # Where reports take two minutes or forty, neither kind must blur the other. Few reports which
-    # happen to be close prove little: each may vary by its share of a quarter.
-    count = len(times)
-    distances = sorted(abs(time - other) for other in times)
-    neighbour = distances[min(-(-count // NEIGHBOURS), count - 1)]
-    return max(STEP / 2.0, time / (4.0 * count), 2.0 * neighbour / math.pow(count, 0.2))
+def bandwidths(times: Sequence[float]) -> dict[float, float]:
+    """
+    Return how wide the bell around each of *times* is: the standard deviation, in seconds.
+
+    As wide as the neighbours are far: where reports take two minutes or forty, neither kind must
+    blur the other. The first and the last of a kind, which have theirs on one side only, are as
+    those are, or they would stretch it. Few reports which happen to be close prove little: each may
+    vary by its share of a quarter.
+    """
+    ordered, count = sorted(times), len(times)
+    nearest = min(-(-count // NEIGHBOURS), count - 1)
+    around = [_around(ordered, number, nearest) for number in range(count)]
+    far = [distance for distance, _ in around]
+    widths: dict[float, float] = {}
+    for time, (own, first) in zip(ordered, around, strict=True):
+        theirs = sorted(far[first : first + nearest + 1])[nearest // 2]
+        distance = theirs if own <= KIND * max(theirs, STEP / 2.0) else own
+        least = max(STEP / 2.0, time / (4.0 * count))
+        widths[time] = max(least, 2.0 * distance / math.pow(count, 0.2))
+    return widths
+
+
+def _around(ordered: Sequence[float], number: int, nearest: int) -> tuple[float, int]:
+    """Return how far the *nearest* neighbours of one are, and the first of them and it."""
+    return min(
+        (max(ordered[number] - ordered[first], ordered[first + nearest] - ordered[number]), first)
+        for first in range(max(0, number - nearest), min(number, len(ordered) - 1 - nearest) + 1)
+    )
 
 
 def _bell(center: float, width: float) -> tuple[int, list[float]]:

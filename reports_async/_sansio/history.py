@@ -15,7 +15,7 @@ from array import array
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from .generation import CELLS, STEP, Generation, bells, prior
+from .generation import CELLS, STEP, Generation, bandwidths, bells, prior
 from .newcomers import LIKELY, newcomers
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ class _All:
         self._before = before.mass
         self._times = times
         self._joined = list(chain.from_iterable(self._times.values()))
-        self._bells = array("d", bells(self._joined))
+        self._widths = bandwidths(self._joined)
+        self._bells = array("d", bells(self._joined, widths=self._widths))
         # Each type gives to both halves, and not all of them their first ones to the same.
         halves: tuple[list[float], list[float]] = [], []
         for number, newest in enumerate(self._times.values()):
@@ -158,7 +159,7 @@ class _All:
         own = self._times[name]
         others = [
             max(0.0, mass - part)
-            for mass, part in zip(self._bells, bells(own, among=self._joined), strict=True)
+            for mass, part in zip(self._bells, bells(own, widths=self._widths), strict=True)
         ]
         return _blend(others, len(self._joined) - len(own), self._before, self._odds)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.generation import CELLS, STEP, Generation, bells, prior
+from reports_async._sansio.generation import CELLS, STEP, Generation, bandwidths, bells, prior
 
 WINDOW = 2700.0
 END = CELLS * STEP
@@ -43,10 +45,37 @@ def test_bells_among_others():
     """
     The more neighbours a report has, of whatever type, the narrower is its bell.
     """
-    alone, among = bells([600.0]), bells([600.0], among=[600.0 + number for number in range(20)])
+    others = [600.0 + number for number in range(20)]
+    alone, among = bells([600.0]), bells([600.0], widths=bandwidths(others))
 
     assert max(among) > max(alone)
     assert 1.0 == pytest.approx(sum(among))
+
+
+def test_ends_of_a_kind():
+    """
+    The bells at the ends of a kind are as wide as the others; one of no kind has a wide one.
+    """
+    normal = NormalDist(600.0, 60.0)
+    kind = [normal.inv_cdf((number + 0.5) / 20) for number in range(20)]
+
+    widths = bandwidths([*kind, 3000.0, *(time + 3000.0 for time in kind)])
+
+    assert widths[kind[0]] < 1.5 * widths[kind[10]]
+    assert widths[kind[-1]] < 1.5 * widths[kind[10]]
+    assert widths[3000.0] > 5.0 * widths[kind[10]]
+
+
+@given(taken=st.lists(st.floats(min_value=0.0, max_value=END, exclude_max=True), min_size=1))
+def test_bandwidths(taken):
+    """
+    Every report has its bell, of half a cell at least, in whatever order they come.
+    """
+    widths = bandwidths(taken)
+
+    assert set(taken) == set(widths)
+    assert min(widths.values()) >= STEP / 2.0
+    assert widths == bandwidths(sorted(taken, reverse=True))
 
 
 def test_past_everything():
