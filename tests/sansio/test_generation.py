@@ -61,9 +61,20 @@ def test_ends_of_a_kind():
 
     widths = bandwidths([*kind, 3000.0, *(time + 3000.0 for time in kind)])
 
-    assert widths[kind[0]] < 1.5 * widths[kind[10]]
-    assert widths[kind[-1]] < 1.5 * widths[kind[10]]
-    assert widths[3000.0] > 5.0 * widths[kind[10]]
+    inner = widths[kind[10]]
+    assert 20.0 < inner < 45.0
+    assert widths[kind[0]] < 1.5 * inner
+    assert widths[kind[-1]] < 1.5 * inner
+    assert widths[3000.0] > 5.0 * inner
+
+
+def test_nearly_the_same():
+    """
+    A report that took a cell longer than many equal ones is of their kind.
+    """
+    widths = bandwidths([600.0] * 40 + [620.0])
+
+    assert {600.0: STEP / 2.0, 620.0: STEP / 2.0} == widths
 
 
 @given(taken=st.lists(st.floats(min_value=0.0, max_value=END, exclude_max=True), min_size=1))
