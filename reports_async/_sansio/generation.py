@@ -148,7 +148,7 @@ def bandwidths(times: Sequence[float]) -> dict[float, float]:
     far = [distance for distance, _ in around]
     widths: dict[float, float] = {}
     for time, (own, first) in zip(ordered, around, strict=True):
-        theirs = sorted(far[first : first + nearest + 1])[nearest // 2]
+        theirs = sorted(far[first : first + nearest + 1])[(nearest + 1) // 2]
         distance = theirs if own <= KIND * max(theirs, STEP / 2.0) else own
         least = max(STEP / 2.0, time / (4.0 * count))
         widths[time] = max(least, 2.0 * distance / math.pow(count, 0.2))
