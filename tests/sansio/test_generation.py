@@ -68,6 +68,16 @@ def test_ends_of_a_kind():
     assert widths[3000.0] > 5.0 * inner
 
 
+def test_few_of_a_kind():
+    """
+    Few reports tell too little of their kind: each has a bell as wide as its nearest one is far.
+    """
+    widths = bandwidths([600.0, 700.0, 900.0])
+
+    assert widths[600.0] == widths[700.0]
+    assert 2.0 * widths[700.0] == pytest.approx(widths[900.0])
+
+
 def test_nearly_the_same():
     """
     A report that took a cell longer than many equal ones is of their kind.
