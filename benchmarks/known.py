@@ -31,6 +31,8 @@ from reports_async._sansio.plan import Means, Waiting, plan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from polling import Draw
+
 TOLD, READ, FITTED = (
     "the distribution known",
     "from {} earlier reports",
@@ -41,11 +43,11 @@ SCHEDULE = PollSchedule()
 
 
 @cache
-def known(times: str) -> Generation:
-    """Return one of `DISTRIBUTIONS` as the plan knows it."""
-    draw, rng = DISTRIBUTIONS[times], random.Random(0)
-    cells = Counter(int(draw(rng) / STEP) for _ in range(SAMPLES))
-    return Generation(tuple(cells[cell] / SAMPLES for cell in range(CELLS)))
+def known(draw: Draw, samples: int = SAMPLES) -> Generation:
+    """Return a distribution that is drawn from as the plan knows it."""
+    rng = random.Random(0)
+    cells = Counter(int(draw(rng) / STEP) for _ in range(samples))
+    return Generation(tuple(cells[cell] / samples for cell in range(CELLS)))
 
 
 def fitted(taken: Sequence[float]) -> Generation:
@@ -66,9 +68,9 @@ def fitted(taken: Sequence[float]) -> Generation:
 
 def believed(how: str, times: str, jobs: int, seed: int, earlier: int) -> list[Generation]:
     """Return what each of *jobs* types is believed to take, by one of the ways above."""
-    if how == TOLD:
-        return [known(times)] * jobs
     draw, rng = DISTRIBUTIONS[times], random.Random(seed + 10_000)
+    if how == TOLD:
+        return [known(draw)] * jobs
     taken = [[draw(rng) for _ in range(earlier)] for _ in range(jobs)]
     if how == FITTED:
         return [fitted(one) for one in taken]
@@ -81,7 +83,7 @@ def believed(how: str, times: str, jobs: int, seed: int, earlier: int) -> list[G
 
 def planned(how: str, times: str, jobs: int, earlier: int, seed: int) -> float:
     """
-    Return the mean lag, in seconds, when each look goes where the plan says.
+    Return the mean lag, in seconds, of `alone`.
 
     Args:
         how: How it is believed what reports take.
@@ -91,7 +93,18 @@ def planned(how: str, times: str, jobs: int, earlier: int, seed: int) -> float:
         seed: Of what is drawn.
     """
     draw, rng = DISTRIBUTIONS[times], random.Random(seed)
-    ready = {f"R{number}": draw(rng) for number in range(jobs)}
+    return alone([draw(rng) for _ in range(jobs)], believed(how, times, jobs, seed, earlier))
+
+
+def alone(taken: Sequence[float], beliefs: Sequence[Generation]) -> float:
+    """
+    Return the mean lag, in seconds, when each look goes where the plan says.
+
+    Args:
+        taken: How long each report takes.
+        beliefs: How long each is believed to take.
+    """
+    ready = {f"R{number}": seconds for number, seconds in enumerate(taken)}
     full = Bucket(capacity=CAPACITY, interval=INTERVAL, tokens=CAPACITY)
     means = Means(
         now=0.0,
@@ -101,7 +114,7 @@ def planned(how: str, times: str, jobs: int, earlier: int, seed: int) -> float:
     )
     waiting = {
         name: Waiting(request_id=name, report_type=name, age=0.0, generation=generation)
-        for name, generation in zip(ready, believed(how, times, jobs, seed, earlier), strict=True)
+        for name, generation in zip(ready, beliefs, strict=True)
     }
     lags: list[float] = []
     while waiting:

@@ -3,8 +3,7 @@ What it costs not to know where the times lie: no earlier reports, and in each r
 
 A distribution that is drawn by chance and not told is, for who plans, the mixture of all that it
 may be. So the least mean lag of the mixture is the least that any schedule has on average over all
-of them, and who knows which one it is has the average of theirs. How often the one is the other is
-what no plan can do without.
+of them. How far that is above the lag of who knows which one it is, is what no plan can do without.
 
 That holds for a report alone, and where each type has times of its own. Where all types share
 theirs, a report tells of the others. With two exact times in all there is no more to be seen than
@@ -20,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 from bound import least
 from bound_single import least_single
+from known import alone, known
 from polling import ours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from polling import Run
+
+SAMPLES = 20_000
 
 
 @frozen
@@ -41,10 +41,6 @@ class Around:
     def anywhere(cls, rng: random.Random) -> Around:
         return cls(rng.uniform(480.0, 1920.0))
 
-    @classmethod
-    def places(cls) -> Sequence[Around]:
-        return [cls(480.0 + 360.0 * (number + 0.5)) for number in range(4)]
-
 
 @frozen
 class Either:
@@ -59,11 +55,6 @@ class Either:
     @classmethod
     def anywhere(cls, rng: random.Random) -> Either:
         return cls(rng.uniform(300.0, 2700.0), rng.uniform(300.0, 2700.0))
-
-    @classmethod
-    def places(cls) -> Sequence[Either]:
-        # About halfway between two moments of `bound`, and just before one of `bound_single`.
-        return [cls(606.5, 1806.5), cls(1206.5, 2406.5)]
 
 
 Shape = type[Around] | type[Either]
@@ -100,20 +91,32 @@ class Unplaced:
     shared: bool
 
     @property
-    def bounds(self) -> Iterator[tuple[Any, int]]:
-        """What to compute: first for who does not know, then for who knows each of some places."""
-        shape = SHAPES[self.times]
-        jobs = 1 if self.shared else self.jobs
-        yield Mixture(shape), jobs
-        yield from ((place, self.jobs) for place in shape.places())
+    def shape(self) -> Shape:
+        return SHAPES[self.times]
+
+    @property
+    def strict(self) -> bool:
+        return "strict_list" in self.rules
 
     def run(self, seed: int) -> Run:
         """Run the client in virtual time."""
-        shape = SHAPES[self.times]
-        draw = shape.anywhere(random.Random(seed)) if self.shared else Mixture(shape)
+        draw = self.shape.anywhere(random.Random(seed)) if self.shared else Mixture(self.shape)
         return ours(draw, self.jobs, seed, history=0, shared=False, rules=self.rules)
 
-    def least(self, which: tuple[Any, int]) -> float:
-        """Compute one of `bounds`."""
-        draw, jobs = which
-        return least_single(draw, jobs) if "strict_list" in self.rules else least(draw, jobs)
+    def least(self) -> float:
+        """Compute the least mean lag of who does not know where the times lie, in seconds."""
+        find = least_single if self.strict else least
+        return find(Mixture(self.shape), 1 if self.shared else self.jobs)
+
+    def knowing(self, seed: int) -> float:
+        """
+        Return a mean lag of who knows where, in seconds.
+
+        The least where all types share their times; otherwise that of the plan alone, which the
+        least can only be below.
+        """
+        rng = random.Random(seed)
+        if not self.strict:
+            return least(self.shape.anywhere(rng), self.jobs)
+        places = [self.shape.anywhere(rng) for _ in range(self.jobs)]
+        return alone([place(rng) for place in places], [known(one, SAMPLES) for one in places])
