@@ -1,10 +1,11 @@
 """
 What is believed of types that were never seen, while others that are waited for become ready.
 
-Reports may take any time in the documented window, or most of them about the same time, early or
-late in it. Each of these suppositions foretells what is seen: how long those took that are ready,
-and that those which are waited for are not. The better it did, the more it counts. To explain the
-latter as well is what keeps the quick ones, which are seen first, from speaking for all.
+Reports may take any time in the documented window; or half of them, or nearly all, about the same
+time, early or late in it. Each of these suppositions foretells what is seen: how long those took
+that are ready, and that those which are waited for are not. The better it did, the more it counts.
+To explain the latter as well is what keeps the quick ones, which are seen first, from speaking for
+all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 from array import array
 from collections import Counter
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -23,11 +24,11 @@ from .generation import CELLS, STEP, Generation, prior
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-ANY: Final = 0.6
+ANY: Final = 0.4
 """How much is given beforehand to the supposition that there is no common time."""
 
-COMMON: Final = 0.5
-"""The share of reports that a common time is supposed for; the others may take any."""
+COMMON: Final = (0.5, 0.95)
+"""The shares of reports that a common time is supposed for; the others may take any."""
 
 MIDDLES: Final = (0.06, 0.1, 0.15, 0.2, 0.27, 0.36, 0.45, 0.55, 0.67, 0.8, 0.95)
 """The common times that are supposed: medians, in windows."""
@@ -94,15 +95,13 @@ def newcomers(window: float, took: Iterable[float], waited: Iterable[float]) -> 
 def _suppositions(window: float) -> Sequence[_Supposition]:
     any_time = prior(window).mass
     made = [_Supposition.of(any_time, ANY)]
-    chance = (1.0 - ANY) / (len(MIDDLES) * len(SPREADS))
-    for middle in MIDDLES:
-        for spread in SPREADS:
-            common = _common(middle * window, spread)
-            mass = [
-                COMMON * one + (1.0 - COMMON) * other
-                for one, other in zip(common, any_time, strict=True)
-            ]
-            made.append(_Supposition.of(mass, chance))
+    chance = (1.0 - ANY) / (len(COMMON) * len(MIDDLES) * len(SPREADS))
+    for share, middle, spread in product(COMMON, MIDDLES, SPREADS):
+        common = _common(middle * window, spread)
+        mass = [
+            share * one + (1.0 - share) * other for one, other in zip(common, any_time, strict=True)
+        ]
+        made.append(_Supposition.of(mass, chance))
     return made
 
 
