@@ -185,7 +185,7 @@ class Poller:
             budgets=self._api.budgets,
             schedule=self._schedule,
             strict=self._strict,
-            pages=self._catalogue.narrow(len(waiting)).expected,
+            pages=self._catalogue.forecast(len(waiting)),
             trusted=self._trusted,
             jitter=self._jitter,
             price=self._price,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PAGE: Final = 100
 """Entries to ask of a list at once; the server may give fewer, its answer is believed."""
 
+SHORT: Final = 10
+"""Entries of a page until an answer tells: the API's own limit."""
+
 
 @frozen(kw_only=True)
 class Narrowed:
@@ -42,7 +45,7 @@ class Catalogue:
     """What is known of an account's list on the server."""
 
     def __init__(self) -> None:
-        self._page = PAGE
+        self._page = SHORT
         # Whether the server tells how many entries there are in all.
         self._counts = True
         self._since: datetime | None = None
@@ -65,7 +68,17 @@ class Catalogue:
 
     def narrow(self, waiting: int) -> Narrowed:
         """Return what to ask for while *waiting* requests are not known to be READY."""
-        ready = len(self._ready)
+        return self._narrow(waiting, len(self._ready))
+
+    def forecast(self, waiting: int) -> float:
+        """Return how many pages that is on average, from now until none of them waits."""
+        total = waiting + len(self._ready)
+        if total <= self._page:
+            return 1.0
+        each = (self._narrow(left, total - left).expected for left in range(1, waiting + 1))
+        return sum(each) / waiting
+
+    def _narrow(self, waiting: int, ready: int) -> Narrowed:
         return min(
             # In doubt the fuller view: it shows errors too, and what is ready, not what is not.
             self._narrowed(None, waiting + ready),

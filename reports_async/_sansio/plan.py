@@ -128,7 +128,7 @@ class Means:
         budgets: Of list and status.
         schedule: `first` and `cap` bound the time between two looks at a request.
         strict: The server lists one type at a time only.
-        pages: How many calls a list of all that wait costs on average.
+        pages: How many calls a list of all that wait costs, on average over all to come.
         price: What the last plan said.
         trusted: Webhooks have proved to work: looks are for safety only, `schedule.cap` apart.
         jitter: From -1 to 1, drawn anew for each look: clients that start together drift apart.

@@ -60,6 +60,54 @@ def test_never_dearer(waiting, ready, page, counts):
     assert narrowed.expected <= -(-(waiting + ready) // page)
 
 
+@pytest.mark.parametrize(
+    ("waiting", "ready", "page", "least", "most"),
+    [
+        (27, 0, 100, 1.0, 1.0),
+        (5, 5, 10, 1.0, 1.0),
+        (10, 17, 10, 1.0, 1.0),
+        (27, 0, 10, 1.0, 1.1),
+        (14, 13, 10, 1.0, 1.3),
+        (100, 0, 10, 2.0, 4.0),
+    ],
+)
+def test_forecast(waiting, ready, page, least, most):
+    """
+    What looks will cost counts those to come, which are cheap where few are ready, or few wait.
+    """
+    known = catalogue(ready=range(ready), page=page)
+
+    assert least <= known.forecast(waiting) <= most
+    assert (most == 1.0) == (known.forecast(waiting) == 1.0)
+
+
+@given(waiting=st.integers(1, 60), ready=st.integers(0, 60), page=st.integers(1, 20))
+def test_forecast_is_an_average(waiting, ready, page):
+    """
+    A forecast is the average of this look, and of those when one after the other is ready.
+    """
+    known = catalogue(ready=range(ready), page=page)
+    costs = []
+    for left in range(waiting, 0, -1):
+        costs.append(known.narrow(left).expected)
+        known.ready(f"new {left}", T0)
+
+    expected = sum(costs) / len(costs)
+    assert expected == pytest.approx(catalogue(ready=range(ready), page=page).forecast(waiting))
+
+
+def test_before_the_first_answer():
+    """
+    Until an answer tells how much a page holds, it is believed to be little.
+    """
+    known = Catalogue()
+    known.begin(T0)
+
+    assert (RequestStatus.READY, 1) == (known.narrow(27).status, known.narrow(27).pages)
+    known.learn(limit=100, total=0)
+    assert None is known.narrow(27).status
+
+
 def test_a_count_saves_pages():
     """
     Pages of ready requests count for less where the server says how many there are.
