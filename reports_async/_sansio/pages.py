@@ -46,6 +46,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._page = SHORT
+        self._answered = False
         # Whether the server tells how many entries there are in all.
         self._counts = True
         self._since: datetime | None = None
@@ -64,6 +65,7 @@ class Catalogue:
     def learn(self, *, limit: int | None, total: int | None) -> None:
         """Note what a page said of itself."""
         self._page = limit or self._page
+        self._answered = True
         self._counts = total is not None
 
     def narrow(self, waiting: int) -> Narrowed:
@@ -71,9 +73,13 @@ class Catalogue:
         return self._narrow(waiting, len(self._ready))
 
     def forecast(self, waiting: int) -> float:
-        """Return how many pages that is on average, from now until none of them waits."""
+        """
+        Return how many pages that is on average, from now until none of them waits.
+
+        One until an answer tells: what is short then is asked for as such, and costs no more.
+        """
         total = waiting + len(self._ready)
-        if total <= self._page:
+        if total <= self._page or not self._answered:
             return 1.0
         each = (self._narrow(left, total - left).expected for left in range(1, waiting + 1))
         return sum(each) / waiting

@@ -98,14 +98,17 @@ def test_forecast_is_an_average(waiting, ready, page):
 
 def test_before_the_first_answer():
     """
-    Until an answer tells how much a page holds, it is believed to be little.
+    Until an answer tells how much a page holds, little is asked for, and looks are one page each.
     """
     known = Catalogue()
     known.begin(T0)
 
     assert (RequestStatus.READY, 1) == (known.narrow(27).status, known.narrow(27).pages)
+    assert 1.0 == known.forecast(27)
+    known.learn(limit=10, total=0)
+    assert 1.0 < known.forecast(27)
     known.learn(limit=100, total=0)
-    assert None is known.narrow(27).status
+    assert (None, 1.0) == (known.narrow(27).status, known.forecast(27))
 
 
 def test_a_count_saves_pages():
