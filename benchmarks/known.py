@@ -4,7 +4,8 @@ The plan for lists that want a type, alone: no client, no server.
 It is made with the distribution that is drawn from, or with what earlier reports of each type say:
 as the client reads them, or as one would who is told that they are normal around two times. What
 the client does worse than the first, its history has not told it; what it does worse than the last
-it could be told at most.
+it could be told at most. Or without earlier reports, by who is told that all types are log-normal
+around one time, and how far, but not which: what it has seen tells that as well as can be.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 import attrs
 import numpy as np
 from polling import DISTRIBUTIONS
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from reports_async import PollSchedule
@@ -29,17 +31,23 @@ from reports_async._sansio.history import History
 from reports_async._sansio.plan import Means, Waiting, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from polling import Draw
 
-TOLD, READ, FITTED = (
+    Learn = Callable[[Sequence[float], Sequence[float]], Generation]
+
+TOLD, READ, FITTED, UNPLACED = (
     "the distribution known",
     "from {} earlier reports",
     "two normals fitted to them",
+    "no earlier report, log-normal known, but not around what",
 )
 SAMPLES = 400_000
 SCHEDULE = PollSchedule()
+# What a time may be that all are around, in seconds, and how far: as in `unplaced`.
+PLACES = np.linspace(480.0, 1920.0, 97)
+SPREAD = 0.3
 
 
 @cache
@@ -81,6 +89,32 @@ def believed(how: str, times: str, jobs: int, seed: int, earlier: int) -> list[G
     return [history.of(f"R{number}") for number in range(jobs)]
 
 
+@cache
+def placed() -> np.ndarray:
+    """Return the masses for each of `PLACES`, one a row."""
+    edges = np.arange(1, CELLS) * STEP
+    reached = norm.cdf(np.log(edges / PLACES[:, None]) / SPREAD)
+    return np.diff(reached, prepend=0.0, append=1.0)
+
+
+def learned(took: Sequence[float], waited: Sequence[float]) -> Generation:
+    """
+    Return what is to be expected of who knows all but the place.
+
+    Args:
+        took: How long those took that are ready, in seconds.
+        waited: How long each of the others was seen not to be ready.
+    """
+    masses = placed()
+    left = 1.0 - np.cumsum(masses, axis=1) + masses
+    logs = np.zeros(len(PLACES))
+    for likely, seen in ((masses, took), (left, waited)):
+        cells = (np.asarray(seen) / STEP).astype(int).clip(0, CELLS - 1)
+        logs += np.log(np.maximum(likely[:, cells], 1e-12)).sum(axis=1)
+    odds = np.exp(logs - logs.max())
+    return Generation((odds @ masses / odds.sum()).tolist())
+
+
 def planned(how: str, times: str, jobs: int, earlier: int, seed: int) -> float:
     """
     Return the mean lag, in seconds, of `alone`.
@@ -93,16 +127,22 @@ def planned(how: str, times: str, jobs: int, earlier: int, seed: int) -> float:
         seed: Of what is drawn.
     """
     draw, rng = DISTRIBUTIONS[times], random.Random(seed)
-    return alone([draw(rng) for _ in range(jobs)], believed(how, times, jobs, seed, earlier))
+    taken = [draw(rng) for _ in range(jobs)]
+    if how == UNPLACED:
+        return alone(taken, [learned([], [])] * jobs, learn=learned)
+    return alone(taken, believed(how, times, jobs, seed, earlier))
 
 
-def alone(taken: Sequence[float], beliefs: Sequence[Generation]) -> float:
+def alone(
+    taken: Sequence[float], beliefs: Sequence[Generation], *, learn: Learn | None = None
+) -> float:
     """
     Return the mean lag, in seconds, when each look goes where the plan says.
 
     Args:
         taken: How long each report takes.
         beliefs: How long each is believed to take.
+        learn: What is believed of all after a look, by what was seen.
     """
     ready = {f"R{number}": seconds for number, seconds in enumerate(taken)}
     full = Bucket(capacity=CAPACITY, interval=INTERVAL, tokens=CAPACITY)
@@ -117,6 +157,7 @@ def alone(taken: Sequence[float], beliefs: Sequence[Generation]) -> float:
         for name, generation in zip(ready, beliefs, strict=True)
     }
     lags: list[float] = []
+    took: list[float] = []
     while waiting:
         now = means.now
         found = plan([attrs.evolve(one, age=now) for one in waiting.values()], means)
@@ -127,7 +168,13 @@ def alone(taken: Sequence[float], beliefs: Sequence[Generation]) -> float:
             means = attrs.evolve(means, budgets={**means.budgets, endpoint: spent})
             if ready[name] <= now:
                 lags.append(now - ready[name])
+                took.append(ready[name])
                 del waiting[name]
             else:
                 waiting[name] = attrs.evolve(waiting[name], seen=now, tried=now)
+            if learn is not None:
+                belief = learn(took, [one.seen for one in waiting.values()])
+                waiting = {
+                    name: attrs.evolve(one, generation=belief) for name, one in waiting.items()
+                }
     return statistics.mean(lags)
