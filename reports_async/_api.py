@@ -44,6 +44,8 @@ UNAUTHORIZED: Final = 401
 TOO_MANY_REQUESTS: Final = 429
 SAFE_TRIES: Final = 4
 
+LOOKS: Final = (Endpoint.LIST, Endpoint.STATUS)
+
 ONE_BY_ONE: Final = 1.0
 """Seconds until it is tried again whether the call before is answered."""
 
@@ -320,6 +322,10 @@ class Api:
             else:
                 bucket = bucket.learn(monotonic, tokens=hints.tokens, next_in=wait, alone=alone)
             self.budgets[endpoint] = bucket
+            # Who is noticed at one kind of look makes the other as well.
+            others = any(self.budgets[look].drained for look in LOOKS)
+            for look in LOOKS:
+                self.budgets[look] = evolve(self.budgets[look], others=others)
         return retry_at
 
     async def _fetch_token(self) -> replies.Token:

@@ -574,6 +574,23 @@ async def test_budgets_are_learned(scripted, clock):
     assert 20 == api.budgets[Endpoint.LIST].available(now)
 
 
+async def test_others_at_one_kind_of_look(scripted, clock):
+    """
+    Where others take status calls, the last list call may be gone as well; links are not looks.
+    """
+    counts = (19, 12)
+    api, _ = scripted(*(reply(STATUS, x_current_token_count=count) for count in counts))
+
+    await api.status("R1")
+    assert 20 == api.budgets[Endpoint.LIST].available(clock.monotonic())
+    await clock.sleep(900.0)
+    await api.status("R1")
+
+    assert 19 == api.budgets[Endpoint.LIST].available(clock.monotonic())
+    assert 11 == api.budgets[Endpoint.STATUS].available(clock.monotonic())
+    assert 20 == api.budgets[Endpoint.LINK].available(clock.monotonic())
+
+
 async def test_every_try_is_counted(scripted, clock):
     """
     A call that got no answer may have cost a token: it counts.

@@ -40,7 +40,8 @@ class Bucket:
     `tokens` may have a fraction (the next one is on its way) and may be below zero (the server
     named a time that is further away than one refill). `told` is True once the server spoke, last
     at `told_at`. `drain` is what other programs take, in tokens per second: what was missing
-    between two replies. A new bucket is full, whenever it is asked.
+    between two replies; `others` is True where some were noticed to, at this bucket or at another.
+    A new bucket is full, whenever it is asked.
     """
 
     capacity: int = CAPACITY
@@ -50,6 +51,7 @@ class Bucket:
     told: bool = False
     drain: float = 0.0
     told_at: float = -math.inf
+    others: bool = False
 
     @property
     def rate(self) -> float:
@@ -57,9 +59,14 @@ class Bucket:
         return max(1.0 / self.interval - self.drain, LEAST / self.interval)
 
     @property
+    def drained(self) -> bool:
+        """Whether other programs are noticed to take some."""
+        return self.drain * self.interval > NOTICED
+
+    @property
     def spare(self) -> float:
         """Tokens that are left alone: where others take some, the last one may be gone already."""
-        return 1.0 if self.drain * self.interval > NOTICED else 0.0
+        return 1.0 if self.others or self.drained else 0.0
 
     def at(self, now: float) -> Bucket:
         """Return the bucket as it is at *now*: refilled, up to its capacity."""

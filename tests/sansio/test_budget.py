@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -231,6 +232,17 @@ def test_drained_by_others():
     assert 0.0 < bucket.rate < 1 / 180
     assert bucket.wait(7200.0) == 0.0
     assert 180.0 < bucket.learn(7200.0, tokens=0, next_in=None).wait(7200.0)
+
+
+def test_drained_elsewhere():
+    """
+    Where others take from another bucket, the last token of this one is left alone.
+    """
+    last = Bucket(tokens=1.0, as_of=0.0)
+
+    assert 1 == last.available(0.0)
+    assert 0 == evolve(last, others=True).available(0.0)
+    assert 180.0 == evolve(last, others=True).wait(0.0)
 
 
 def test_seconds_prove_nothing():
