@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import Factory, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 STEP: Final = 15.0
 """Seconds of one cell of the grid."""
@@ -30,6 +30,9 @@ NEIGHBOURS: Final = 5
 
 KIND: Final = 4.0
 """A report whose neighbours are so many times as far as theirs is not one of their kind."""
+
+NARROW: Final = 4.0
+"""The least width of a bell, in seconds: a cell blurs what is narrower anyway."""
 
 FAR: Final = 5.0
 """The standard deviations beyond which there is nothing of a bell: a millionth is not."""
@@ -144,23 +147,30 @@ def bandwidths(times: Sequence[float]) -> dict[float, float]:
     """
     ordered, count = sorted(times), len(times)
     nearest = min(-(-count // NEIGHBOURS), count - 1)
-    around = [_around(ordered, number, nearest) for number in range(count)]
+    around = list(_around(ordered, nearest))
     far = [distance for distance, _ in around]
     widths: dict[float, float] = {}
     for time, (own, first) in zip(ordered, around, strict=True):
         theirs = sorted(far[first : first + nearest + 1])[(nearest + 1) // 2]
         distance = theirs if own <= KIND * max(theirs, STEP / 2.0) else own
-        least = max(STEP / 2.0, time / (4.0 * count))
+        least = max(NARROW, time / (4.0 * count))
         widths[time] = max(least, 2.0 * distance / math.pow(count, 0.2))
     return widths
 
 
-def _around(ordered: Sequence[float], number: int, nearest: int) -> tuple[float, int]:
-    """Return how far the *nearest* neighbours of one are, and the first of them and it."""
-    return min(
-        (max(ordered[number] - ordered[first], ordered[first + nearest] - ordered[number]), first)
-        for first in range(max(0, number - nearest), min(number, len(ordered) - 1 - nearest) + 1)
-    )
+def _around(ordered: Sequence[float], nearest: int) -> Iterator[tuple[float, int]]:
+    """Iterate how far the *nearest* neighbours of each are, and the first of them and it."""
+    first = 0
+
+    def far(number: int, first: int) -> float:
+        return max(ordered[number] - ordered[first], ordered[first + nearest] - ordered[number])
+
+    for number in range(len(ordered)):
+        # The later one is, the later its neighbours begin.
+        first, last = max(first, number - nearest), min(number, len(ordered) - 1 - nearest)
+        while first < last and far(number, first + 1) <= far(number, first):
+            first += 1
+        yield far(number, first), first
 
 
 def _bell(center: float, width: float) -> tuple[int, list[float]]:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SAMPLES: Final = 50
-"""How many of the newest reports are kept of a type, and about how many speak for all types."""
+"""How many of the newest reports are kept of a type."""
+
+TOGETHER: Final = 400
+"""About how many of the newest reports speak for all types."""
 
 FORETOLD: Final = 8
 """How many of the newest reports of a type are foretold from each other."""
 
-WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0)
+WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0, 128.0)
 """How many reports the belief beforehand may count for."""
 
 DOUBT: Final = 1.0
@@ -165,8 +168,8 @@ class _All:
 
 
 def _newest(times: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
-    """Return the newest times of each type: about `SAMPLES` in all."""
-    share = -(-SAMPLES // len(times))
+    """Return the newest times of each type: about `TOGETHER` in all."""
+    share = -(-TOGETHER // len(times))
     return {name: list(of_one.values())[-share:] for name, of_one in times.items()}
 
 

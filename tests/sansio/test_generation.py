@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.generation import CELLS, STEP, Generation, bandwidths, bells, prior
+from reports_async._sansio.generation import (
+    CELLS,
+    NARROW,
+    STEP,
+    Generation,
+    bandwidths,
+    bells,
+    prior,
+)
 
 WINDOW = 2700.0
 END = CELLS * STEP
@@ -84,18 +92,18 @@ def test_nearly_the_same():
     """
     widths = bandwidths([600.0] * 40 + [620.0])
 
-    assert {600.0: STEP / 2.0, 620.0: STEP / 2.0} == widths
+    assert {600.0: NARROW, 620.0: NARROW} == widths
 
 
 @given(taken=st.lists(st.floats(min_value=0.0, max_value=END, exclude_max=True), min_size=1))
 def test_bandwidths(taken):
     """
-    Every report has its bell, of half a cell at least, in whatever order they come.
+    Every report has its bell, of some width, in whatever order they come.
     """
     widths = bandwidths(taken)
 
     assert set(taken) == set(widths)
-    assert min(widths.values()) >= STEP / 2.0
+    assert min(widths.values()) >= NARROW
     assert widths == bandwidths(sorted(taken, reverse=True))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from itertools import chain
+from statistics import NormalDist, mean
 
 import pytest
 from hypothesis import given
@@ -161,6 +163,23 @@ def test_types_that_are_alike():
 
     assert 0.25 < belief.ready_between(60.0, 180.0) < 0.6
     assert belief.ready_between(400.0, 2000.0) < 0.2
+
+
+def test_types_with_many_reports_that_are_alike():
+    """
+    Even a type with forty reports learns from those of others which chance there was in its own.
+    """
+    rng, truth = random.Random(0), NormalDist(1200.0, 60.0)
+    types = [[rng.gauss(1200.0, 60.0) for _ in range(40)] for _ in range(12)]
+    together = history(*types)
+
+    def far(belief):
+        return max(
+            abs(belief.ready_between(0.0, at) - truth.cdf(at)) for at in range(900, 1500, 15)
+        )
+
+    alone = mean(far(learned(times)) for times in types)
+    assert mean(far(together.of(f"TYPE_{number}")) for number in range(12)) < 0.5 * alone
 
 
 def test_types_that_differ():
