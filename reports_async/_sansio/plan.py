@@ -13,10 +13,11 @@ is the largest that never runs out of tokens: the tightest of the budgets up to 
 A *single* look (a status or a list of one type, where the server lists no other way) sees one
 request. There each request has the schedule of looks that is best for it at a price per look, as
 `inspection` finds it; the price is the least at which all of them together never need a token that
-is not there, up to when the buckets overflow: what is spent until then takes nothing from later. A
-full bucket, which would lose its refill, gives a look away: to the likeliest.
+is not there, up to when the buckets overflow: what is spent until then takes nothing from later.
+What is left over then pays for the price below it for some. A full bucket, which would lose its
+refill, gives a look away: to the likeliest.
 
-`generation` tells f, `budget` the tokens; the poller obeys.
+`pricing` finds the price; `generation` tells f, `budget` the tokens; the poller obeys.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from attrs import field, frozen
 from .endpoints import Endpoint
 from .generation import CELLS, STEP
 from .inspection import PRICES, inspection
+from .pricing import Kind, priced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,13 +54,6 @@ JITTER: Final = 0.05
 
 SOON: Final = 0.5
 """Seconds that are not worth another sleep: a plan made anew is a little later each time."""
-
-COUNTED: Final = 0.8
-"""The share of the tokens to come that single looks are planned with: others may take some, and a
-token that is there is worth more than one that is to come."""
-
-CREDIT: Final = 1.0
-"""Tokens that may be missing from what is planned: how many will be needed is chance."""
 
 
 @frozen(kw_only=True)
@@ -225,8 +220,8 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
     now = means.now
     buckets = {endpoint: means.budgets[endpoint].at(now) for endpoint in endpoints}
     rate = sum(bucket.rate for bucket in buckets.values())
-    price = _price(
-        waiting,
+    price, cheaper = priced(
+        [Kind.of(job.generation, job.seen, job.age) for job in waiting],
         means.price,
         tokens=sum(one.usable(now) for one in buckets.values()),
         rate=rate,
@@ -237,7 +232,11 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
         return Plan(look=None, wait=delay, price=price)
     turn = len(waiting) / rate
     left, best = min(
-        ((_due_in(job, price, means, turn), job) for job in waiting), key=lambda item: item[0]
+        (
+            (_due_in(job, price - (number < cheaper), means, turn), job)
+            for number, job in enumerate(waiting)
+        ),
+        key=lambda item: item[0],
     )
     full = min((one.capacity - one.tokens) / one.rate for one in buckets.values())
     if left > 0.0 and full <= 0.0:
@@ -252,40 +251,6 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
         return Plan(look=_status(best), wait=0.0, price=price)
     look = Look(endpoint=endpoint, report_type=best.report_type)
     return Plan(look=look, wait=0.0, price=price)
-
-
-def _price(
-    waiting: Sequence[Waiting], price: int, *, tokens: float, rate: float, capacity: float
-) -> int:
-    """Return the least price, searched from *price*, at which there are tokens when needed."""
-    # Requests of one type that were submitted and last seen together are alike.
-    groups = Counter(
-        (job.generation, round(job.seen / STEP), round(job.age / STEP)) for job in waiting
-    )
-
-    def lasts(price: int) -> bool:
-        """Tell whether no token is missing before some are lost: those would do for the rest."""
-        needed = sorted(
-            (max(0.0, due - age * STEP), chance * count)
-            for (generation, seen, age), count in groups.items()
-            for due, chance in inspection(generation).ahead(seen * STEP, price)
-            or [(age * STEP, 1.0)]
-        )
-        level, now = tokens, 0.0
-        for at, looks in needed:
-            level += (at - now) * rate * COUNTED
-            if level >= capacity and at > now:
-                return True
-            level, now = level - looks, at
-            if level < -CREDIT:
-                return False
-        return True
-
-    while price > 0 and lasts(price - 1):
-        price -= 1
-    while price < len(PRICES) - 1 and not lasts(price):
-        price += 1
-    return price
 
 
 def _due_in(job: Waiting, price: int, means: Means, turn: float) -> float:

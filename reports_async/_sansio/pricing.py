@@ -1,0 +1,128 @@
+"""
+What a look at one request costs, in seconds of waiting: the least that keeps to the tokens.
+
+The higher the price, the fewer looks the schedules of `inspection` ask for. How many all requests
+need by when is expected from how long they take, and it is chance: as many tokens are left as make
+up for a standard deviation. Requests that are alike would all be looked at once more at a lower
+price, or none of them; so some have that price, as many as there are tokens for.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from .generation import STEP
+from .inspection import PRICES, inspection
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .generation import Generation
+
+COUNTED: Final = 0.9
+"""The share of the tokens to come that is counted on: others may take some, and a token that is
+there is worth more than one that is to come."""
+
+MARGIN: Final = 1.0
+"""For how many standard deviations more than is expected tokens are left."""
+
+
+@frozen
+class Kind:
+    """Requests that take as long as `generation` says; `seen` and `age` in cells of the grid."""
+
+    generation: Generation
+    seen: int
+    age: int
+
+    @classmethod
+    def of(cls, generation: Generation, seen: float, age: float) -> Kind:
+        """Return the kind of a request that was last looked at when it was *seen* seconds old."""
+        return cls(generation, round(seen / STEP), round(age / STEP))
+
+    def ahead(self, price: int) -> list[tuple[float, float]]:
+        """Return the seconds until each look at one of them, and the chance that it is made."""
+        ages = inspection(self.generation).ahead(self.seen * STEP, price)
+        return [
+            (max(0.0, age - self.age * STEP), chance)
+            for age, chance in ages or [(self.age * STEP, 1.0)]
+        ]
+
+
+def priced(
+    waiting: Sequence[Kind], price: int, *, tokens: float, rate: float, capacity: float
+) -> tuple[int, int]:
+    """
+    Return the least price at which there are tokens when needed, an index of `PRICES`.
+
+    And how many of *waiting*, from the first on, can have the price below it.
+
+    Args:
+        waiting: Of each request its kind.
+        price: Where the search begins.
+        tokens: There are now.
+        rate: How many come, a second.
+        capacity: How many there can be.
+    """
+    looks: dict[tuple[Kind, int], list[tuple[float, float]]] = {}
+
+    def enough(price: int, cheaper: int = 0) -> bool:
+        groups = Counter((kind, price - 1) for kind in waiting[:cheaper])
+        groups.update((kind, price) for kind in waiting[cheaper:])
+        for group in groups:
+            if group not in looks:
+                looks[group] = group[0].ahead(group[1])
+        needed = [(count, looks[group]) for group, count in groups.items()]
+        return lasts(needed, tokens=tokens, rate=rate * COUNTED, capacity=capacity)
+
+    while price > 0 and enough(price - 1):
+        price -= 1
+    while price < len(PRICES) - 1 and not enough(price):
+        price += 1
+    if price == 0:
+        return price, 0
+    numbers = range(1, len(waiting))
+    return price, bisect_left(numbers, True, key=lambda cheaper: not enough(price, cheaper))
+
+
+def lasts(
+    needed: Sequence[tuple[int, list[tuple[float, float]]]],
+    *,
+    tokens: float,
+    rate: float,
+    capacity: float,
+) -> bool:
+    """
+    Tell whether no token is missing before some are lost: those would do for the rest.
+
+    Args:
+        needed: Of each kind how many requests there are, and the looks at one, as `Kind.ahead`
+            returns them.
+        tokens: There are now.
+        rate: How many come, a second.
+        capacity: How many there can be.
+    """
+    # Who needs a look has needed all before it: the square of their number grows by odd numbers.
+    steps = sorted(
+        (at, chance, 2 * before + 1, count, kind)
+        for kind, (count, looks) in enumerate(needed)
+        for before, (at, chance) in enumerate(looks)
+    )
+    means = [0.0] * len(needed)
+    now = variance = margin = 0.0
+    for at, chance, odd, count, kind in steps:
+        tokens += (at - now) * rate
+        if tokens - margin >= capacity and at > now:
+            return True
+        mean = means[kind]
+        variance += count * chance * (odd - 2.0 * mean - chance)
+        margin = MARGIN * math.sqrt(max(variance, 0.0))
+        means[kind], tokens, now = mean + chance, tokens - count * chance, at
+        if tokens < margin:
+            return False
+    return True
