@@ -30,8 +30,11 @@ TOGETHER: Final = 400
 FORETOLD: Final = 8
 """How many of the newest reports of a type are foretold from each other."""
 
-WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0, 128.0)
+WEIGHTS: Final = (0.1, 0.5, 2.0, 8.0, 32.0)
 """How many reports the belief beforehand may count for."""
+
+OTHERS: Final = (*WEIGHTS, 128.0)
+"""And how many that of other types may, whose reports are more than any type has of its own."""
 
 DOUBT: Final = 1.0
 """The logarithm of the odds for each weight against the one before, where all types are asked: a
@@ -120,10 +123,11 @@ class History:
             if name not in self._evidence:
                 newest = self._newest(name)[-FORETOLD:]
                 halves = newest[::2], newest[1::2]
-                self._evidence[name] = _foretold(halves, together.without(name))
+                self._evidence[name] = _foretold(halves, together.without(name), OTHERS)
         odds = _odds([sum(column) for column in zip(*self._evidence.values(), strict=True)])
         times = self._newest(report_type)
-        return Generation(_blend(bells(times), len(times), together.without(report_type), odds))
+        others = together.without(report_type)
+        return Generation(_blend(bells(times), len(times), others, odds, OTHERS))
 
     def __repr__(self) -> str:
         count = sum(map(len, self._times.values()))
@@ -152,9 +156,9 @@ class _All:
                 halves[place % 2].append(time)
         # Some may be of requests that were made together: the slower ones are not ready yet.
         cells = int(max(self._joined) / STEP) + 1
-        evidence = _foretold(halves, self._before, cells=cells)
+        evidence = _foretold(halves, self._before, WEIGHTS, cells=cells)
         self._odds = _odds([one + DOUBT * step for step, one in enumerate(evidence)])
-        blend = _blend(self._bells, len(self._joined), self._before, self._odds)
+        blend = _blend(self._bells, len(self._joined), self._before, self._odds, WEIGHTS)
         self.generation = Generation(blend)
 
     def without(self, name: str) -> Sequence[float]:
@@ -164,7 +168,7 @@ class _All:
             max(0.0, mass - part)
             for mass, part in zip(self._bells, bells(own, widths=self._widths), strict=True)
         ]
-        return _blend(others, len(self._joined) - len(own), self._before, self._odds)
+        return _blend(others, len(self._joined) - len(own), self._before, self._odds, WEIGHTS)
 
 
 def _newest(times: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
@@ -174,24 +178,29 @@ def _newest(times: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
 
 
 def _foretold(
-    halves: tuple[Sequence[float], Sequence[float]], before: Sequence[float], *, cells: int = CELLS
+    halves: tuple[Sequence[float], Sequence[float]],
+    before: Sequence[float],
+    weights: Sequence[float],
+    *,
+    cells: int = CELLS,
 ) -> list[float]:
     """
-    Return, for each of `WEIGHTS`, the log likelihood of each half by the other.
+    Return, for each of *weights*, the log likelihood of each half by the other.
 
     Args:
         halves: Seconds, of one report each.
         before: The masses that are believed before.
+        weights: How many reports that belief counts for.
         cells: Only so many are compared, where no report could take longer yet.
     """
-    evidence = [0.0] * len(WEIGHTS)
+    evidence = [0.0] * len(weights)
     whole = sum(before[:cells])
     for known, unknown in (halves, halves[::-1]):
         masses = bells(known)[:cells]
         count = sum(masses)
         for time in unknown:
             cell = int(time / STEP)
-            for number, weight in enumerate(WEIGHTS):
+            for number, weight in enumerate(weights):
                 likely = (masses[cell] + weight * before[cell]) / (count + weight * whole)
                 evidence[number] += math.log(max(likely, LIKELY))
     return evidence
@@ -205,10 +214,14 @@ def _odds(evidence: Sequence[float]) -> list[float]:
 
 
 def _blend(
-    masses: Sequence[float], count: int, before: Sequence[float], odds: Sequence[float]
+    masses: Sequence[float],
+    count: int,
+    before: Sequence[float],
+    odds: Sequence[float],
+    weights: Sequence[float],
 ) -> list[float]:
-    """Return *masses* of *count* reports over *before*, which counts for `WEIGHTS`, by *odds*."""
-    shares = [(odd / (count + weight), weight) for odd, weight in zip(odds, WEIGHTS, strict=True)]
+    """Return *masses* of *count* reports over *before*, which counts for *weights*, by *odds*."""
+    shares = [(odd / (count + weight), weight) for odd, weight in zip(odds, weights, strict=True)]
     ours = sum(share for share, _ in shares)
     theirs = sum(share * weight for share, weight in shares)
     blend = [ours * mass + theirs * other for mass, other in zip(masses, before, strict=True)]

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from .generation import Generation
 
-COUNTED: Final = 0.9
+COUNTED: Final = 0.8
 """The share of the tokens to come that is counted on: others may take some, and a token that is
 there is worth more than one that is to come."""
 
-MARGIN: Final = 1.0
+MARGIN: Final = 0.5
 """For how many standard deviations more than is expected tokens are left."""
 
 
