@@ -25,6 +25,8 @@ from known import FITTED, READ, TOLD, UNPLACED, planned
 from polling import AZURE, CONTENDERS, DISTRIBUTIONS, Run, loop, oracle, ours
 from unplaced import SHAPES, TWO_TIMES, Unplaced
 
+from reports_async import PollSchedule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
@@ -134,6 +136,17 @@ def both(times: str) -> None:
         print(f"\nWith all status tokens spent beside the lists, {case}: {lag:.0f} s at least.")
 
 
+def spaced(times: str, pool: Executor) -> None:
+    """Print the least possible where looks at one report are as far apart as the client's."""
+    apart = PollSchedule().first
+    cases = {case: jobs for case, (jobs, rules) in CASES.items() if "strict_list" in rules}
+    least_of = partial(least_single, DISTRIBUTIONS[times], apart=apart)
+    for case, lag in zip(cases, pool.map(least_of, cases.values()), strict=True):
+        print(
+            f"\nWith {apart:.0f} s between two looks at one report, {case}: {lag:.1f} s at least."
+        )
+
+
 def known(
     times: str, seeds: range, earlier: int, bounds: Mapping[Bound, float], pool: Executor
 ) -> None:
@@ -230,6 +243,7 @@ def main() -> None:
                 runs = pool.map(Trial.run, (attrs.evolve(trial, seed=seed) for seed in seeds))
                 row(trial, mean(list(runs)), bounds[trial.case, trial.half])
             both(times)
+            spaced(times, pool)
             known(times, seeds, arguments.earlier, bounds, pool)
         unplaced(seeds, pool)
     ratio = blind(tuple(DISTRIBUTIONS.values()))

@@ -13,7 +13,8 @@ To count tokens on average only, as `bound` does where a look sees all, is to le
 the moment alone. That is up to a fifth less for twelve requests: what they need together is chance,
 and what is left when all are ready is of no use.
 
-Moments lie at most `EVERY` seconds apart, closer where much becomes ready.
+Moments lie at most `EVERY` seconds apart, closer where much becomes ready; so may two looks at one
+request, unless they are told to leave as much time as a client's do.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ STEPS = 300
 
 
 @cache
-def least_single(draw: Draw, jobs: int, *, share: float = 1.0) -> float:
+def least_single(draw: Draw, jobs: int, *, share: float = 1.0, apart: float = 0.0) -> float:
     """
     Return the least mean lag, in seconds.
 
@@ -52,8 +53,9 @@ def least_single(draw: Draw, jobs: int, *, share: float = 1.0) -> float:
         draw: Draws a generation time.
         jobs: How many requests are made at once.
         share: Which share of the refill other programs leave.
+        apart: The seconds that lie between two looks at one request, at least.
     """
-    problem = _Problem(draw, jobs, share)
+    problem = _Problem(draw, jobs, share, apart)
     shape = problem.chances.shape
     # Prices that are hardly ever asked for must not be as stiff as the others.
     scale = np.sqrt(problem.chances + 1e-3)
@@ -79,7 +81,7 @@ def least_single(draw: Draw, jobs: int, *, share: float = 1.0) -> float:
 class _Problem:
     """The moments, what becomes ready by each, and the budget."""
 
-    def __init__(self, draw: Draw, jobs: int, share: float) -> None:
+    def __init__(self, draw: Draw, jobs: int, share: float, apart: float) -> None:
         rng = random.Random(0)
         times = np.sort([draw(rng) for _ in range(SAMPLES)])
         times = times[(times > 0.0) & (times < HORIZON)]
@@ -90,6 +92,9 @@ class _Problem:
         self.ready = upto / len(times)
         self.passed = np.concatenate([[0.0], np.cumsum(times)])[upto] / len(times)
         self.jobs = jobs
+        # Of each moment: which may have been that of the last look. There is none at the first.
+        gaps = self.moments[:, None] - self.moments[None, :]
+        self.free = (gaps >= apart) | (np.arange(len(self.moments)) == 0)
         self.refill = (RATE * share * np.diff(self.moments))[:, None]
         # The chances of each number that are ready at each moment, and from there to the next.
         self.chances = np.array([binom.pmf(np.arange(jobs + 1), jobs, one) for one in self.ready])
@@ -127,6 +132,7 @@ class _Problem:
                 + became[:, None] * prices[now, 1:]
                 + ahead[now]
             )
+            look[~self.free[now, :now]] = np.inf
             best, looked[now] = look, np.ones_like(look)
             if now < last:
                 width = smooth * np.maximum(1.0 - self.ready[:now], 1e-9)[:, None]
