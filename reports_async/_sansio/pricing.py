@@ -2,9 +2,9 @@
 What a look at one request costs, in seconds of waiting: the least that keeps to the tokens.
 
 The higher the price, the fewer looks the schedules of `inspection` ask for. How many all requests
-need by when is expected from how long they take, and it is chance: as many tokens are left as make
-up for a standard deviation. Requests that are alike would all be looked at once more at a lower
-price, or none of them; so some have that price, as many as there are tokens for.
+need by when is expected from how long they take, and it is chance: some tokens are left for more.
+At a lower price all that are alike would be looked at once more; as many of them have that price as
+there are tokens for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .generation import Generation
+
+    Looks = list[tuple[float, float]]
 
 COUNTED: Final = 0.8
 """The share of the tokens to come that is counted on: others may take some, and a token that is
@@ -45,7 +47,7 @@ class Kind:
         """Return the kind of a request that was last looked at when it was *seen* seconds old."""
         return cls(generation, round(seen / STEP), round(age / STEP))
 
-    def ahead(self, price: int) -> list[tuple[float, float]]:
+    def ahead(self, price: int) -> Looks:
         """Return the seconds until each look at one of them, and the chance that it is made."""
         ages = inspection(self.generation).ahead(self.seen * STEP, price)
         return [
@@ -69,15 +71,18 @@ def priced(
         rate: How many come, a second.
         capacity: How many there can be.
     """
-    looks: dict[tuple[Kind, int], list[tuple[float, float]]] = {}
+    kinds = list(dict.fromkeys(waiting))
+    numbers = {kind: number for number, kind in enumerate(kinds)}
+    order = [numbers[kind] for kind in waiting]
+    known: dict[tuple[int, int], Looks] = {}
 
     def enough(price: int, cheaper: int = 0) -> bool:
-        groups = Counter((kind, price - 1) for kind in waiting[:cheaper])
-        groups.update((kind, price) for kind in waiting[cheaper:])
-        for group in groups:
-            if group not in looks:
-                looks[group] = group[0].ahead(group[1])
-        needed = [(count, looks[group]) for group, count in groups.items()]
+        needed: list[tuple[int, Looks]] = []
+        for some, one in ((order[:cheaper], price - 1), (order[cheaper:], price)):
+            for number, count in Counter(some).items():
+                if (number, one) not in known:
+                    known[number, one] = kinds[number].ahead(one)
+                needed.append((count, known[number, one]))
         return lasts(needed, tokens=tokens, rate=rate * COUNTED, capacity=capacity)
 
     while price > 0 and enough(price - 1):
@@ -86,12 +91,12 @@ def priced(
         price += 1
     if price == 0:
         return price, 0
-    numbers = range(1, len(waiting))
-    return price, bisect_left(numbers, True, key=lambda cheaper: not enough(price, cheaper))
+    some = range(1, len(waiting))
+    return price, bisect_left(some, True, key=lambda cheaper: not enough(price, cheaper))
 
 
 def lasts(
-    needed: Sequence[tuple[int, list[tuple[float, float]]]],
+    needed: Sequence[tuple[int, Looks]],
     *,
     tokens: float,
     rate: float,
