@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from bound import blind, least
 from bound_single import least_single
-from known import FITTED, READ, TOLD, UNPLACED, planned
+from known import READ, TOLD, UNPLACED, planned
 from polling import AZURE, CONTENDERS, DISTRIBUTIONS, Run, loop, oracle, ours
 from unplaced import SHAPES, TWO_TIMES, Unplaced
 
@@ -152,8 +152,8 @@ def known(
 ) -> None:
     """Print how near the plan for strict lists comes to the bound, by what it is told."""
     many = range(seeds.start, seeds.start + PLANNED)
-    ways = {"2 min or 40 min": (TOLD, FITTED, READ), "log-normal, 20 min": (TOLD, READ, UNPLACED)}
-    for jobs, how in product((12, 27), ways.get(times, (TOLD, READ))):
+    ways = (TOLD, READ, UNPLACED) if times == "log-normal, 20 min" else (TOLD, READ)
+    for jobs, how in product((12, 27), ways):
         lags = list(pool.map(partial(planned, how, times, jobs, earlier), many, chunksize=10))
         lag, error = statistics.mean(lags), standard_error(lags)
         times_bound = lag / bounds[f"{jobs} jobs, strict", False]

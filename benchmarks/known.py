@@ -1,11 +1,10 @@
 """
 The plan for lists that want a type, alone: no client, no server.
 
-It is made with the distribution that is drawn from, or with what earlier reports of each type say:
-as the client reads them, or as one would who is told that they are normal around two times. What
-the client does worse than the first, its history has not told it; what it does worse than the last
-it could be told at most. Or without earlier reports, by who is told that all types are log-normal
-around one time, and how far, but not which: what it has seen tells that as well as can be.
+It is made with the distribution that is drawn from, or with what the client reads from earlier
+reports of each type: what it does worse with these, its history has not told it. Or without earlier
+reports, by who is told that all types are log-normal around one time, and how far, but not which:
+what it has seen tells that as well as can be.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ import random
 import statistics
 from collections import Counter
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import attrs
 import numpy as np
 from polling import DISTRIBUTIONS
 from scipy.stats import norm
-from scipy.stats import t as student
 
 from reports_async import PollSchedule
 from reports_async._sansio.budget import CAPACITY, INTERVAL, Bucket
@@ -37,10 +34,9 @@ if TYPE_CHECKING:
 
     Learn = Callable[[Sequence[float], Sequence[float]], Generation]
 
-TOLD, READ, FITTED, UNPLACED = (
+TOLD, READ, UNPLACED = (
     "the distribution known",
     "from {} earlier reports",
-    "two normals fitted to them",
     "no earlier report, log-normal known, but not around what",
 )
 SAMPLES = 400_000
@@ -58,30 +54,12 @@ def known(draw: Draw, samples: int = SAMPLES) -> Generation:
     return Generation(tuple(cells[cell] / samples for cell in range(CELLS)))
 
 
-def fitted(taken: Sequence[float]) -> Generation:
-    """Return what is to be expected after reports that are normal around two times."""
-    ordered = sorted(taken)
-    _, cut = max((after - before, before) for before, after in pairwise(ordered))
-    edges = np.arange(CELLS + 1) * STEP
-    masses = np.zeros(CELLS)
-    for lump in ([one for one in ordered if one <= cut], [one for one in ordered if one > cut]):
-        count = len(lump)
-        # One report alone does not tell how far others are from it: as far as here, at most.
-        spread = statistics.stdev(lump) if count > 1 else 60.0
-        scale = spread * (1.0 + 1.0 / count) ** 0.5
-        reached = student.cdf(edges, max(count - 1, 1), loc=statistics.mean(lump), scale=scale)
-        masses += count * np.diff(reached)
-    return Generation((masses / masses.sum()).tolist())
-
-
 def believed(how: str, times: str, jobs: int, seed: int, earlier: int) -> list[Generation]:
     """Return what each of *jobs* types is believed to take, by one of the ways above."""
     draw, rng = DISTRIBUTIONS[times], random.Random(seed + 10_000)
     if how == TOLD:
         return [known(draw)] * jobs
     taken = [[draw(rng) for _ in range(earlier)] for _ in range(jobs)]
-    if how == FITTED:
-        return [fitted(one) for one in taken]
     history = History(SCHEDULE.window)
     for number, one in enumerate(taken):
         for count, seconds in enumerate(one):
