@@ -41,6 +41,7 @@ CASES: dict[str, tuple[int, dict[str, Any]]] = {
     "12 jobs, strict": (12, {"strict_list": True}),
     "27 jobs, strict": (27, {"strict_list": True}),
 }
+SPACE = PollSchedule().first
 # Seeds of the plan alone, which takes no time.
 PLANNED = 300
 
@@ -136,14 +137,18 @@ def both(times: str) -> None:
         print(f"\nWith all status tokens spent beside the lists, {case}: {lag:.0f} s at least.")
 
 
+def spaced_bound(times: str, jobs: int) -> float:
+    """Compute the least mean lag where looks at one report are as far apart as the client's."""
+    return least_single(DISTRIBUTIONS[times], jobs, apart=SPACE)
+
+
 def spaced(times: str, pool: Executor) -> None:
-    """Print the least possible where looks at one report are as far apart as the client's."""
-    apart = PollSchedule().first
+    """Print it for lists that want a type."""
     cases = {case: jobs for case, (jobs, rules) in CASES.items() if "strict_list" in rules}
-    least_of = partial(least_single, DISTRIBUTIONS[times], apart=apart)
-    for case, lag in zip(cases, pool.map(least_of, cases.values()), strict=True):
+    lags = pool.map(partial(spaced_bound, times), cases.values())
+    for case, lag in zip(cases, lags, strict=True):
         print(
-            f"\nWith {apart:.0f} s between two looks at one report, {case}: {lag:.1f} s at least."
+            f"\nWith {SPACE:.0f} s between two looks at one report, {case}: {lag:.1f} s at least."
         )
 
 
