@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import pytest
 from attrs import evolve
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from reports_async._sansio.budget import INTERVAL, NOTICED, Bucket
 from reports_async._sansio.endpoints import Endpoint
 from reports_async._sansio.generation import CELLS, Generation, prior
 from reports_async._sansio.history import History
+from reports_async._sansio.inspection import inspection
 from reports_async._sansio.plan import UNSEEN_LIMIT, Look, Means, Waiting, plan
 
 NOW = 10_000.0
@@ -248,6 +251,20 @@ def test_before_an_overflow():
     jobs = [waiting(f"R{number}", f"TYPE_{number}", generation=kind) for number in range(30)]
 
     assert 0 == plan(jobs, means(lists=12.0, statuses=12.0, strict=True)).price
+
+
+def test_alike_but_not_at_once():
+    """
+    Of requests that are alike one is looked at before its kind is due, if tokens are left for it.
+    """
+    normal = NormalDist(600.0, 60.0)
+    kind = learned([normal.inv_cdf((number + 0.5) / 40) for number in range(40)])
+    jobs = [waiting(f"R{one}", f"TYPE_{one}", age=560.0, generation=kind) for one in range(9)]
+
+    made = plan(jobs, means(lists=12.0, statuses=12.0, strict=True))
+
+    assert inspection(kind).due(0.0, made.price) > 560.0
+    assert made.look is not None
 
 
 def test_strict_for_hours():
