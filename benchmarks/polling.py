@@ -99,9 +99,9 @@ def summary(simulator: Simulator, seen: dict[str, datetime]) -> Run:
 
 
 def remembered(
-    draw: Draw, types: list[str], account: str, *, count: int, seed: int
+    draw: Draw, types: list[str], account: str, *, count: int, seed: int, strict: bool
 ) -> list[JobRecord]:
-    """Make the records of *count* earlier reports of each type."""
+    """Make the records of *count* earlier reports of each type, whose lists wanted one or not."""
     rng = random.Random(seed + 10_000)
     records: list[JobRecord] = []
     for name in types:
@@ -119,6 +119,7 @@ def remembered(
                     submitted_at=submitted,
                     received_at=submitted,
                     generated_at=submitted + timedelta(seconds=draw(rng)),
+                    list_refused_at=submitted if strict else None,
                 )
             )
     return records
@@ -146,7 +147,10 @@ async def play_ours(
     simulator, types = scene(draw, jobs, seed=seed, **rules)
     clock, store = LoopClock(start=START), MemoryStore()
     account = markets.account("id", markets.market("us").base_url)
-    for record in remembered(draw, types, account, count=history, seed=seed):
+    earlier = remembered(
+        draw, types, account, count=history, seed=seed, strict=simulator.rules.strict_list
+    )
+    for record in earlier:
         await store.save(record, now=START)
     seen: dict[str, datetime] = {}
 

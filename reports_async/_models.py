@@ -256,6 +256,8 @@ class JobRecord:
         received_at: The same moment by our clock.
         foreign: Another program made it. It holds the hour; it is never joined, only reused when
             the caller allows it.
+        list_refused_at: When the server last refused a list without a type, by our clock; None
+            where it was not seen to.
     """
 
     key: str
@@ -276,3 +278,4 @@ class JobRecord:
     path: str | None = None
     error: str | None = None
     foreign: bool = False
+    list_refused_at: datetime | None = None

@@ -78,6 +78,7 @@ class Poller:
         self._tasks = tasks
         self._schedule = schedule
         self._history = history
+        self._strictness = gate.strictness
         self._watches = Watches(clock=clock, history=history)
         self._hearsay = Hearsay(
             api,
@@ -95,8 +96,6 @@ class Poller:
         self._price = len(PRICES) // 2
         self._looked: Endpoint | None = None
         self._nap: anyio.CancelScope | None = None
-        # The seed lists without a type; Walmart's own specification does not. Found out once.
-        self._strict = False
         self._unlistable: set[str] = set()
         self._refusals = 0
         self._catalogue = Catalogue()
@@ -179,12 +178,13 @@ class Poller:
         self._api.hub.tell(None, planned)
 
     def _plan(self) -> plan.Plan:
-        waiting = self._watches.waiting(unlistable=self._unlistable, strict=self._strict)
+        strict = self._strictness.wants_type(self._clock.now())
+        waiting = self._watches.waiting(unlistable=self._unlistable, strict=strict)
         means = plan.Means(
             now=self._clock.monotonic(),
             budgets=self._api.budgets,
             schedule=self._schedule,
-            strict=self._strict,
+            strict=strict,
             pages=self._catalogue.forecast(len(waiting)),
             trusted=self._trusted,
             jitter=self._jitter,
@@ -346,7 +346,7 @@ class Poller:
         if look.endpoint is Endpoint.LIST and isinstance(error, InvalidRequest):
             if look.report_type is None:
                 logger.debug("the list wants a type, as it says: %s", error)
-                self._strict = True
+                self._strictness.learn(self._clock.now())
                 return
             # Not even so: status calls are left for this type, while their budget lasts.
             self._unlistable.add(look.report_type)

@@ -19,6 +19,7 @@ from ._exceptions import StoreError
 from ._models import RETENTION, JobRecord
 from ._sansio import window
 from ._sansio.lifecycle import of_request
+from ._sansio.strictness import Strictness
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,20 +43,26 @@ LONGEST_CALL = 300.0
 
 
 class Gate:
-    """The hours of one account: taken, confirmed, given back, or found taken by others."""
+    """
+    The hours of one account: taken, confirmed, given back, or found taken by others.
+
+    `strictness` is what its records tell of the server's list, and what will be told to them.
+    """
 
     def __init__(self, store: Store, *, account: str, clock: Clock, history: History) -> None:
         self._store = store
         self._account = account
         self._clock = clock
         self._history = history
+        self.strictness = Strictness()
 
     async def records(self, report_type: str | None = None) -> Sequence[JobRecord]:
-        """Return what is remembered, newest first; learn from it how long reports took."""
+        """Return what is remembered, newest first; learn what it tells of the server."""
         records = await self._store.records(
             self._account, now=self._clock.now(), report_type=report_type
         )
         for record in records:
+            self.strictness.learn(record.list_refused_at)
             if record.request_id and record.submitted_at and record.generated_at:
                 took = (record.generated_at - record.submitted_at).total_seconds()
                 self._history.learn(record.report_type, record.request_id, took)
@@ -181,14 +188,18 @@ class Gate:
         await self._store.save(record, now=self._clock.now())
 
     async def note(self, record: JobRecord) -> None:
-        """Write down how a request goes on; its hour may have been corrected since *record*."""
+        """
+        Write down how a request goes on, and what the server was seen to refuse meanwhile.
+
+        Its hour may have been corrected since *record*.
+        """
         try:
             stored = await self.current(record)
         except StoreError:
             stored = None  # a store that is down keeps nobody from going on
         if stored is not None:
             record = evolve(record, holds_until=stored.holds_until)
-        await self.save(record)
+        await self.save(evolve(record, list_refused_at=self.strictness.refused_at))
 
     async def remember(
         self,

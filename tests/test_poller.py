@@ -31,6 +31,7 @@ from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
 from reports_async._sansio.history import History
+from reports_async._sansio.strictness import KEPT
 from reports_async._tasks import TrioTasks
 from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
 
@@ -486,6 +487,23 @@ async def test_strict_lists(bench):
 
         assert 1 == room.simulator.count("list", 400)
         assert {"A", "B", "C", None} == {call.report_type for call in calls(room.simulator, "list")}
+
+
+async def test_lists_that_are_strict_no_more(bench):
+    """
+    Once a refusal is old, the list is asked without a type again: the server may have changed.
+    """
+    async with bench(Simulator(generation=900)) as room:
+        room.simulator.fail("list", 400)
+        for waiter in room.wait_for("A", "B"):
+            assert "READY" == await waiter.outcome()
+        await room.clock.sleep(KEPT.total_seconds())
+        for waiter in room.wait_for("C", "D"):
+            assert "READY" == await waiter.outcome()
+
+        untyped = [call for call in calls(room.simulator, "list") if call.report_type is None]
+        assert [400, 200] == [untyped[0].status, untyped[-1].status]
+        assert all(untyped[0].at + KEPT <= call.at for call in untyped[1:])
 
 
 async def test_refused_lists(bench):

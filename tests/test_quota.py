@@ -304,6 +304,19 @@ async def test_learned(store, clock):
     assert "<History 1 reports of 1 types>" == repr(history)
 
 
+async def test_refused_list(gate, store, clock):
+    """
+    That the list wants a type is written down with what becomes of a request, and read again.
+    """
+    record = await remember(gate, told(clock))
+    gate.strictness.learn(clock.now())
+    await gate.note(record)
+    later = Gate(store, account="acme", clock=clock, history=History(2700.0))
+    await later.records()
+
+    assert clock.now() == later.strictness.refused_at
+
+
 async def test_saved(gate):
     """
     What becomes of a request is written down.

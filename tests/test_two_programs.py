@@ -1,4 +1,4 @@
-"""Two programs that share an account, its budgets and a store: what one asks for is for both."""
+"""Two programs that share an account, its budgets and a store: what one knows is for both."""
 
 from __future__ import annotations
 
@@ -38,3 +38,24 @@ async def test_all_types_twice(new_client, clock, rules, seed, tmp_path):
     assert 27 == simulator.creates() == len(made)
     assert made == set(found[0]) == set(found[1])
     assert [] == [call for call in simulator.calls if call.status == 429]
+
+
+async def test_one_after_the_other(new_client, clock, tmp_path):
+    """
+    A program that follows another need not find out again that the list wants a type.
+    """
+    simulator = Simulator(rules=Rules(strict_list=True), rows=1)
+    types = ["ITEM", "INVENTORY"]
+
+    for _ in range(2):
+        async with new_client(
+            market="us",
+            transport=SimulatorTransport(simulator, clock),
+            store=SQLiteStore(tmp_path / "requests.sqlite3"),
+        ) as client:
+            async for report in client.fetch_reports(types):
+                assert report.report_type in types
+        await clock.sleep(3600.0)
+
+    assert 4 == simulator.creates()
+    assert 1 == simulator.count("list", 400)

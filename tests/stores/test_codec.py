@@ -30,6 +30,7 @@ FULL = JobRecord(
     path="/reports/á.csv",
     error="\ud800 broken\n",
     foreign=True,
+    list_refused_at=NOW,
 )
 
 
