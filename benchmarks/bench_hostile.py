@@ -210,7 +210,7 @@ async def fetch(
         options=Downloads(limits=limits),
     )
 
-    async def link() -> DownloadLink:
+    async def link(_slot: object) -> DownloadLink:
         return DownloadLink(url=(OUTSIDE if outside else host.url) + "/a.zip?sig=secret")
 
     try:

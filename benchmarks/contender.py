@@ -104,7 +104,7 @@ async def reports_async(
         options=Downloads(at_once=int(at_once)) if at_once else Downloads(),
     )
 
-    async def link() -> DownloadLink:
+    async def link(_slot: object) -> DownloadLink:
         return DownloadLink(url=url)
 
     async def one(number: int) -> None:

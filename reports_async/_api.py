@@ -175,11 +175,16 @@ class Api:
 
         Returns False, at once, where that will be only after *until* (monotonic seconds).
         """
-        while (delay := self._delay(endpoint)) > 0:
+        while not self.affords(endpoint):
+            delay = self._delay(endpoint)
             if until is not None and self._clock.monotonic() + delay > until:
                 return False
             await self._clock.sleep(delay)
         return True
+
+    def affords(self, endpoint: Endpoint) -> bool:
+        """Tell whether the budget has a call for *endpoint* now."""
+        return self._delay(endpoint) <= 0
 
     def _delay(self, endpoint: Endpoint) -> float:
         bucket = self.budgets[endpoint]

@@ -20,6 +20,7 @@ from ._download import Downloader, Downloads
 from ._exceptions import InvalidArgument, WebhookError
 from ._job import ReportJob
 from ._ledger import Ledger
+from ._link import Links
 from ._listing import Wish
 from ._many import each
 from ._models import ReportSpec, Timeouts, as_path
@@ -209,6 +210,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
                 schedule=self._schedule,
                 history=self._history,
             ),
+            links=Links(self._api, clock=self._clock, limit=self._timeouts.link),
             downloader=self._downloader,
             clock=self._clock,
             tasks=tasks,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ._models import DownloadLink, Timeouts
+    from ._slot import Slot
     from .abc import Clock, Transport
 
 __all__ = [
@@ -122,7 +123,7 @@ class Downloader:
 
     async def fetch(
         self,
-        get_link: Callable[[], Awaitable[DownloadLink]],
+        get_link: Callable[[Slot], Awaitable[DownloadLink]],
         *,
         target: Path,
         report_type: str,
@@ -137,7 +138,8 @@ class Downloader:
 
         Args:
             get_link: Asks the API for a fresh link: once at first, again only when a link has
-                expired or is dead. What it raises is raised here.
+                expired or is dead; it may take the slot while it does. What it raises is raised
+                here.
             target: Where the file goes; an older one there is replaced in one step.
             report_type: For errors.
             request_id: For errors, and to tell files of the same name apart.

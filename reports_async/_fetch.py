@@ -45,6 +45,7 @@ from ._sansio.ranges import (
     resume_after,
 )
 from ._secrets import Secret
+from ._slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,6 +71,9 @@ SECOND: Final = 1.0
 STEP: Final = 0.1
 # How often we look whether another process is done with the same file, in seconds.
 LOOK_AGAIN: Final = 1.0
+# So long, in seconds, a download that is tried again keeps its place: its link would age behind
+# others.
+KEPT: Final = 10.0
 
 
 class _TooSlow(TransportError):
@@ -82,6 +86,7 @@ class Fetch:
     The state of one download. `run` it once, and `close` it whatever came of it.
 
     Args:
+        get_link: Asks for a link, and may take the slot when it is there.
         slots: How many downloads there may be at once.
         threads: Those that receive; the application's own work does not wait for them.
         wall: Seconds of real time.
@@ -91,7 +96,7 @@ class Fetch:
     clock: Clock
     timeouts: Timeouts
     local_allowed: bool
-    get_link: Callable[[], Awaitable[DownloadLink]]
+    get_link: Callable[[Slot], Awaitable[DownloadLink]]
     part: Part
     report_type: str
     request_id: str
@@ -152,13 +157,20 @@ class Fetch:
         )
 
     async def _download(self) -> Saved:
+        slot = Slot(self.slots)
+        try:
+            return await self._persist(slot)
+        finally:
+            slot.leave()
+
+    async def _persist(self, slot: Slot) -> Saved:
         url: str | None = None
         while True:
-            async with self.slots:
-                if url is None and not self._is_whole():
-                    url = (await self.get_link()).url
-                self._cause = None
-                result = await self._attempt(url)
+            if url is None and not self._is_whole():
+                url = (await self.get_link(slot)).url
+            await slot.take()
+            self._cause = None
+            result = await self._attempt(url)
             if isinstance(result, Saved):
                 return result
             # Jitter: many clients whose host fails together do not come back together.
@@ -170,6 +182,8 @@ class Fetch:
                 self._resume = None
             if step.fresh_link:
                 url = None
+            if step.fresh_link or step.delay > KEPT:
+                slot.leave()
             if step.delay:
                 await self.clock.sleep(step.delay)
 

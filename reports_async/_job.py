@@ -15,7 +15,6 @@ import anyio.lowlevel
 from attrs import evolve
 
 from ._feed import Feed
-from ._link import link
 from ._models import RETENTION, JobStatus, Report, RequestStatus
 from ._recall import recall
 from ._sansio import endings, lifecycle
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from ._listing import Wish
     from ._models import DownloadLink, JobRecord, ReportRequest
     from ._sansio.ranges import Progress
+    from ._slot import Slot
     from ._workshop import Workshop
 
 logger = logging.getLogger("reports_async")
@@ -310,16 +310,12 @@ class ReportJob:
         await self._write(JobStatus.SAVED)
         self._end(report)
 
-    async def _link(self) -> DownloadLink:
+    async def _link(self, slot: Slot) -> DownloadLink:
         rooms = self._rooms
         assert self._request_id is not None
         self._tell(Linking(**self._stamp()))
-        found = rooms.poller.link_of(self._request_id) or await link(
-            rooms.api,
-            self._request_id,
-            report_type=self._report_type,
-            clock=rooms.clock,
-            limit=rooms.timeouts.link,
+        found = rooms.poller.link_of(self._request_id) or await rooms.links.get(
+            self._request_id, slot, report_type=self._report_type
         )
         self._tell(Linked(**self._stamp()))
         return found

@@ -10,6 +10,8 @@ import logging
 import random
 from typing import TYPE_CHECKING, Final
 
+import anyio
+
 from ._exceptions import RateLimited, RequestNotFound, ServerError, TransportError
 from ._models import RequestStatus
 from ._sansio import endings
@@ -19,6 +21,7 @@ from ._sansio.endpoints import Endpoint
 if TYPE_CHECKING:
     from ._api import Api
     from ._models import DownloadLink
+    from ._slot import Slot
     from .abc import Clock
 
 logger = logging.getLogger("reports_async")
@@ -33,43 +36,82 @@ TRIES: Final = 16
 """Calls that may fail in a row before the job is told: a quarter of an hour, or more."""
 
 
-async def link(
-    api: Api, request_id: str, *, report_type: str, clock: Clock, limit: float | None
-) -> DownloadLink:
+class Links:
     """
-    Return a link; each costs one of 20 calls an hour.
+    The links of one account.
 
-    Raises:
-        ReportTimedOut: None came within *limit* seconds, budget waits included.
-        ReportFailed: The request ended with ERROR after all.
-        ReportExpired: The server does not know the request any more.
-        ServerError, TransportError: The API failed again and again.
-        APIError: The API refused the call.
+    The budget is waited for one after the other, in the order of asking, and without a slot: that
+    is taken when there is a call, so a seller that has none left keeps no other from downloading,
+    and a link is used as soon as it is there.
+
+    Args:
+        limit: Seconds for one link, from when it is its turn, budget waits included.
     """
-    started = clock.monotonic()
-    until = None if limit is None else started + limit
-    setbacks = failures = 0
-    while await api.afford(Endpoint.LINK, until=until):
-        pause = PAUSE
-        try:
-            found = await _ask(api, request_id, report_type=report_type)
-        except (RateLimited, ServerError, TransportError) as exc:
-            # An outage should not cost a wait of 45 minutes; 429s are what *limit* is for.
-            failures += not isinstance(exc, RateLimited)
-            if failures >= TRIES:
-                raise
-            pause = retry_delay(setbacks, jitter=random.random(), cap=LONGEST_PAUSE)  # noqa: S311 -- spread, not secrecy
-            setbacks += 1
-            logger.info("%s: request %s: no link yet: %s", report_type, request_id, exc)
-        else:
-            if found is not None:
-                return found
-            setbacks = failures = 0
-        if until is not None and clock.monotonic() + pause > until:
-            break
-        await clock.sleep(pause)
-    waited = clock.monotonic() - started
-    raise endings.no_link(request_id, report_type=report_type, waited=waited)
+
+    def __init__(self, api: Api, *, clock: Clock, limit: float | None) -> None:
+        self._api = api
+        self._clock = clock
+        self._limit = limit
+        self._turn = anyio.Lock()
+
+    async def get(self, request_id: str, slot: Slot, *, report_type: str) -> DownloadLink:
+        """
+        Return a link, with *slot* taken; each costs one of 20 calls an hour.
+
+        Raises:
+            ReportTimedOut: None came within the limit.
+            ReportFailed: The request ended with ERROR after all.
+            ReportExpired: The server does not know the request any more.
+            ServerError, TransportError: The API failed again and again.
+            APIError: The API refused the call.
+        """
+        clock = self._clock
+        started: float | None = None
+        until = None
+        setbacks = failures = 0
+        while True:
+            async with self._turn:
+                if started is None:
+                    started = clock.monotonic()
+                    until = None if self._limit is None else started + self._limit
+                if not await self._can_ask(slot, until=until):
+                    break
+            # No checkpoint before the call is spent: the next in turn finds one less.
+            pause = PAUSE
+            try:
+                found = await _ask(self._api, request_id, report_type=report_type)
+            except (RateLimited, ServerError, TransportError) as exc:
+                # An outage should not cost a wait of 45 minutes; 429s are what the limit is for.
+                failures += not isinstance(exc, RateLimited)
+                if failures >= TRIES:
+                    raise
+                pause = retry_delay(setbacks, jitter=random.random(), cap=LONGEST_PAUSE)  # noqa: S311 -- spread, not secrecy
+                setbacks += 1
+                logger.info("%s: request %s: no link yet: %s", report_type, request_id, exc)
+            else:
+                if found is not None:
+                    return found
+                setbacks = failures = 0
+            slot.leave()
+            if until is not None and clock.monotonic() + pause > until:
+                break
+            await clock.sleep(pause)
+        waited = clock.monotonic() - started
+        raise endings.no_link(request_id, report_type=report_type, waited=waited)
+
+    async def _can_ask(self, slot: Slot, *, until: float | None) -> bool:
+        """Wait for a call and *slot*, in that order; False where the call comes after *until*."""
+        while await self._api.afford(Endpoint.LINK, until=until):
+            await slot.take()
+            if self._api.affords(Endpoint.LINK):
+                return True
+            # Somebody who has no turn was quicker: a webhook, or a plain call.
+            slot.leave()
+        return False
+
+    def __repr__(self) -> str:
+        waiting = self._turn.statistics().tasks_waiting
+        return f"<Links, {waiting} wait for their turn>"
 
 
 async def _ask(api: Api, request_id: str, *, report_type: str) -> DownloadLink | None:

@@ -78,7 +78,8 @@ class Timeouts:
         generation: For a request to become READY, from when a handle starts to wait (then
             `ReportTimedOut`). The API says 45 minutes; 52 have been seen.
         call: For one API call, in real time.
-        link: For the download link, budget waits included (then `ReportTimedOut`).
+        link: For the download link, budget waits included, from when it is this report's turn
+            (then `ReportTimedOut`).
         stall: For a download to go on after its last byte, in real time.
     """
 

@@ -19,13 +19,11 @@ from anyio import to_thread
 from attrs import define, field
 
 from ._courtesy import Room
-from ._link import link
 from ._validation import word
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from ._models import DownloadLink
     from ._workshop import Workshop
 
 _BLOCK: Final = 256 * 1024
@@ -90,20 +88,11 @@ class Opened:
         rooms = self._open()
         word(request_id, name="request_id")
 
-        async def get_link() -> DownloadLink:
-            return await link(
-                rooms.api,
-                request_id,
-                report_type="",
-                clock=rooms.clock,
-                limit=rooms.timeouts.link,
-            )
-
         directory = await to_thread.run_sync(partial(_made, rooms.directory))
         try:
             target = directory / "report"
             saved = await rooms.downloader.fetch(
-                get_link,
+                partial(rooms.links.get, request_id, report_type=""),
                 target=target,
                 report_type="",
                 request_id=request_id,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ._api import Api
     from ._download import Downloader
+    from ._link import Links
     from ._models import Timeouts
     from ._poller import Poller
     from ._quota import Gate
@@ -31,6 +32,7 @@ class Workshop:
     gate: Gate
     submitter: Submitter
     poller: Poller
+    links: Links
     downloader: Downloader
     clock: Clock
     tasks: Tasks

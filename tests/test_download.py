@@ -177,7 +177,7 @@ class World:
             transport=self.host, clock=self.clock, timeouts=Timeouts(), api_base_url=base, **kwargs
         )
 
-    async def link(self):
+    async def link(self, slot):
         await anyio.lowlevel.checkpoint()
         self.asked += 1
         return DownloadLink(url=self.links[0] if len(self.links) == 1 else self.links.pop(0))
@@ -431,7 +431,7 @@ async def test_link_error(world):
     w = world(whole())
     error = ReportTimedOut("no link", limit="link", waited=1.0)
 
-    async def link():
+    async def link(slot):
         raise error
 
     w.link = link

@@ -32,7 +32,7 @@ class Simulated:
     request_id: str
     directory: Path
 
-    async def link(self):
+    async def link(self, slot):
         host = SimulatorTransport(self.simulator, self.clock)
 
         async def call(method, path, headers, body=b""):

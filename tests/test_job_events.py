@@ -154,3 +154,29 @@ async def test_retrying(new_client, simulator):
     assert "broke off" in event.reason
     assert "sig=" not in event.reason
     assert report.size == report.path.stat().st_size
+
+
+async def test_retried_by_the_same_link(new_client, simulator, clock):
+    """
+    A download that breaks off goes on by its link at once, before those that wait for links.
+    """
+    names = [f"TYPE_{number:02}" for number in range(24)]
+    seconds = []
+
+    async def follow(client, name):
+        job = client.request_report(name)
+        seen = [event async for event in job.events()]
+        broke = [event.at for event in seen if isinstance(event, Retrying)]
+        seconds.extend((seen[-1].at - at).total_seconds() for at in broke)
+
+    async with new_client() as client, anyio.create_task_group() as group:
+        for name in names:
+            simulator.generation(name, 60)
+            group.start_soon(follow, client, name)
+        while simulator.count("link") < 20:
+            await clock.sleep(5)
+        simulator.fail("file", "cut")
+
+    assert len(names) == simulator.count("link")
+    assert 1 == len(seconds)
+    assert seconds[0] < 10

@@ -19,9 +19,10 @@ from reports_async import (
     TransportError,
 )
 from reports_async._api import Api
-from reports_async._link import PAUSE, TRIES, link
+from reports_async._link import PAUSE, TRIES, Links
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
+from reports_async._slot import Slot
 from reports_async.testing import Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +69,8 @@ def ask(api, clock):
     """Ask for a link."""
 
     def make(request_id, *, limit=7200.0, api=api):
-        return link(api, request_id, report_type="ITEM_MX", clock=clock, limit=limit)
+        links = Links(api, clock=clock, limit=limit)
+        return links.get(request_id, Slot(anyio.CapacityLimiter(1)), report_type="ITEM_MX")
 
     return make
 
@@ -277,3 +279,70 @@ async def test_one_after_the_other(clock, ready, ask, new_api):
     assert 9 == simulator.count("link", 200)
     assert 0 == simulator.count("link", 429)
     assert 4 * 180 == pytest.approx(clock.monotonic(), abs=30)
+
+
+async def test_no_slot_while_waiting(api, ready, simulator, clock):
+    """
+    Who waits for a call keeps nobody from downloading; who has a link has a slot as well.
+    """
+    slots = anyio.CapacityLimiter(1)
+    links = Links(api, clock=clock, limit=None)
+    api.budgets[Endpoint.LINK] = Bucket().refused(0.0, retry_in=600.0)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: links.get(ready, Slot(slots), report_type="ITEM_MX"))
+        await clock.sleep(590.0)
+        assert 0 == slots.borrowed_tokens
+
+    assert 1 == slots.borrowed_tokens
+    assert 1 == simulator.count("link")
+
+
+async def test_in_the_order_of_asking(api, simulator, clock):
+    """
+    Links are asked for in turn, and one that has to be asked for again is behind the others.
+    """
+    names = [f"TYPE_{number}" for number in range(5)]
+    ids = {
+        name: simulator.add_request(name, START - timedelta(hours=1), status="READY")
+        for name in names
+    }
+    simulator.fail("link", 503, only="TYPE_1")
+    links = Links(api, clock=clock, limit=None)
+    slots = anyio.CapacityLimiter(9)
+    api.budgets[Endpoint.LINK] = Bucket().refused(0.0, retry_in=180.0)
+
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(lambda name=name: links.get(ids[name], Slot(slots), report_type=name))
+            await anyio.sleep(1.0)
+        assert "<Links, 4 wait for their turn>" == repr(links)
+
+    asked = [call.report_type for call in simulator.calls if call.endpoint == "link"]
+    assert [*names, "TYPE_1"] == asked
+
+
+async def test_a_call_that_was_taken(new_api, clock):
+    """
+    A call that another has made while a slot was waited for is not made again: the slot is left.
+    """
+    simulator = Simulator(rules=Rules(budget=1))
+    ready = simulator.add_request("ITEM_MX", START - timedelta(minutes=10), status="READY")
+    api = new_api(simulator)
+    api.budgets[Endpoint.LINK] = Bucket(capacity=1, tokens=1.0)
+    slots = anyio.CapacityLimiter(1)
+    other, ours = Slot(slots), Slot(slots)
+    await other.take()
+    links = Links(api, clock=clock, limit=None)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: links.get(ready, ours, report_type="ITEM_MX"))
+        await clock.sleep(10.0)
+        await api.link(ready)
+        other.leave()
+        await clock.sleep(100.0)
+        assert 0 == slots.borrowed_tokens
+
+    assert 190 == pytest.approx(clock.monotonic(), abs=5)
+    assert 2 == simulator.count("link", 200)
+    assert 0 == simulator.count("link", 429)

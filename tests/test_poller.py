@@ -25,13 +25,14 @@ from reports_async import (
 )
 from reports_async._api import Api
 from reports_async._hearsay import PAUSE
-from reports_async._link import link
+from reports_async._link import Links
 from reports_async._poller import LAG, PATIENCE, Poller, Watch
 from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
 from reports_async._sansio.history import History
 from reports_async._sansio.strictness import KEPT
+from reports_async._slot import Slot
 from reports_async._tasks import TrioTasks
 from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
 
@@ -727,16 +728,14 @@ async def test_twenty_seven_jobs(bench):
     """
     async with bench() as room:
         waiters = room.wait_for(*(f"TYPE_{number}" for number in range(27)))
+        account = Links(room.api, clock=room.clock, limit=7200)
         links = []
 
         async def job(waiter):
             assert "READY" == await waiter.outcome()
             request_id, report_type = waiter.watch.request_id, waiter.watch.report_type
-            links.append(
-                await link(
-                    room.api, request_id, report_type=report_type, clock=room.clock, limit=7200
-                )
-            )
+            slot = Slot(anyio.CapacityLimiter(1))
+            links.append(await account.get(request_id, slot, report_type=report_type))
 
         async with anyio.create_task_group() as group:
             for waiter in waiters:
@@ -755,15 +754,13 @@ async def test_twenty_seven_jobs_ready_at_once(bench):
     async with bench(Simulator(generation=800)) as room:
         waiters = room.wait_for(*(f"TYPE_{number}" for number in range(27)))
 
+        account = Links(room.api, clock=room.clock, limit=None)
+
         async def job(waiter):
             await waiter.outcome()
-            await link(
-                room.api,
-                waiter.watch.request_id,
-                report_type=waiter.watch.report_type,
-                clock=room.clock,
-                limit=None,
-            )
+            request_id, report_type = waiter.watch.request_id, waiter.watch.report_type
+            slot = Slot(anyio.CapacityLimiter(1))
+            await account.get(request_id, slot, report_type=report_type)
 
         async with anyio.create_task_group() as group:
             for waiter in waiters:

@@ -139,6 +139,32 @@ async def test_downloads_at_once(new_pool, simulator, clock, tmp_path, at_once):
     assert {".zip"} == {report.path.suffix for report in found}
 
 
+async def test_a_seller_without_links(new_pool, simulator, clock, tmp_path):
+    """
+    A seller whose links are used up keeps no other from downloading.
+    """
+    waited = []
+
+    async def fetch(client, report_type):
+        await client.fetch_report(report_type)
+        waited.append((report_type, clock.monotonic()))
+
+    async with new_pool(market="us") as pool, anyio.create_task_group() as group:
+        busy, quiet = (
+            pool.client(account(number), directory=tmp_path / str(number)) for number in range(2)
+        )
+        for number in range(27):
+            simulator.generation(f"TYPE_{number}", 60)
+            group.start_soon(fetch, busy, f"TYPE_{number}")
+        await clock.sleep(300.0)
+        assert len(waited) < 27
+        simulator.generation("ITEM", 60)
+        group.start_soon(fetch, quiet, "ITEM")
+
+    done = dict(waited)
+    assert done["ITEM"] < 600 < max(done.values())
+
+
 async def test_one_client_each(new_pool):
     """
     An account has one client, however often it is asked for; a market of its own has another.
