@@ -38,6 +38,10 @@ SPARE: Final = 3
 FRESH: Final = 60.0
 """Seconds for which a link waits to be fetched: the job that is told asks for it at once."""
 
+EARLY: Final = 256
+"""How many requests that nobody waits for yet are remembered: the webhook of one that is ready at
+once may overtake the reply that tells its id."""
+
 SEEN: Final = (JobStatus.READY, JobStatus.SAVED)
 
 
@@ -70,6 +74,7 @@ class Hearsay:
         self._hurry = hurry
         self._asked = frozenset[str]()
         self._links: dict[str, tuple[float, DownloadLink]] = {}
+        self._early: dict[str, bool] = {}
 
     @property
     def others(self) -> bool:
@@ -100,6 +105,17 @@ class Hearsay:
                     ]
                 )
 
+    def keep(self, request_id: str, *, ready: bool) -> None:
+        """Remember that something moved a request that nobody waits for yet, or made it *ready*."""
+        ready = self._early.pop(request_id, False) or ready
+        while len(self._early) >= EARLY:
+            del self._early[next(iter(self._early))]
+        self._early[request_id] = ready
+
+    def heard(self, request_id: str) -> bool | None:
+        """Return, once, whether that said a request to be ready; None where nothing was said."""
+        return self._early.pop(request_id, None)
+
     def ask(self, request_id: str) -> bool:
         """Ask for the link of a request that is said to be READY; False where a look is better."""
         watches = self._watches.of(request_id)
@@ -122,11 +138,11 @@ class Hearsay:
             return
         request = reply.request
         if reply.link is not None:
-            self._keep(request_id, reply.link)
+            self._keep_link(request_id, reply.link)
             request = evolve(request, status=RequestStatus.READY)
         self._saw([evolve(request, request_id=request_id)])
 
-    def _keep(self, request_id: str, link: DownloadLink) -> None:
+    def _keep_link(self, request_id: str, link: DownloadLink) -> None:
         now = self._clock.monotonic()
         # Those that nobody came for: their jobs have ended meanwhile.
         self._links = {name: kept for name, kept in self._links.items() if now - kept[0] < FRESH}

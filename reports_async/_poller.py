@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import random
 from copy import copy
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -28,10 +27,10 @@ from ._exceptions import (
 )
 from ._hearsay import PAUSE, Hearsay
 from ._models import RequestStatus
+from ._overview import Overview
 from ._sansio import plan
-from ._sansio.endpoints import Endpoint, ListQuery
+from ._sansio.endpoints import Endpoint
 from ._sansio.inspection import PRICES
-from ._sansio.pages import PAGE, Catalogue
 from ._sansio.telemetry import Planned
 from ._watches import Watch, Watches
 
@@ -47,9 +46,6 @@ if TYPE_CHECKING:
     from .abc import Clock
 
 logger = logging.getLogger("reports_async")
-
-SLACK: Final = timedelta(minutes=2)
-"""How much earlier than our oldest request a narrowed list begins."""
 
 LAG: Final = 300.0
 """Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
@@ -78,8 +74,15 @@ class Poller:
         self._tasks = tasks
         self._schedule = schedule
         self._history = history
-        self._strictness = gate.strictness
         self._watches = Watches(clock=clock, history=history)
+        self._overview = Overview(
+            api,
+            clock=clock,
+            watches=self._watches,
+            history=history,
+            strictness=gate.strictness,
+            saw=self._saw,
+        )
         self._hearsay = Hearsay(
             api,
             gate,
@@ -96,15 +99,16 @@ class Poller:
         self._price = len(PRICES) // 2
         self._looked: Endpoint | None = None
         self._nap: anyio.CancelScope | None = None
-        self._unlistable: set[str] = set()
+        self._acquainted = False
         self._refusals = 0
-        self._catalogue = Catalogue()
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
     def watch(self, watch: Watch) -> None:
         """Start to look after a request."""
         self._watches.add(watch)
+        if (ready := self._hearsay.heard(watch.request_id)) is not None:
+            self.hurry(watch.request_id, ready=ready)
         if self._running:
             self._wake()
         else:
@@ -119,10 +123,13 @@ class Poller:
 
     def hurry(self, request_id: str, *, ready: bool = False) -> None:
         """
-        Look at a request at once, if it is watched: something says that it moved.
+        Look at a request at once, if or when it is watched: something says that it moved.
 
         Where it is said to be *ready*, its link is asked for instead, if there are some to spare.
         """
+        if not self._watches.of(request_id):
+            self._hearsay.keep(request_id, ready=ready)
+            return
         if ready and self._hearsay.ask(request_id):
             return
         for watch in self._watches.of(request_id):
@@ -138,6 +145,10 @@ class Poller:
 
     async def _run(self) -> None:
         try:
+            if not self._acquainted:
+                # What the store tells of other types speaks for these as well.
+                self._acquainted = True
+                await self._hearsay.read()
             while self._watches:
                 self._end_overdue()
                 await self._sleep(self._proceed())
@@ -178,14 +189,14 @@ class Poller:
         self._api.hub.tell(None, planned)
 
     def _plan(self) -> plan.Plan:
-        strict = self._strictness.wants_type(self._clock.now())
-        waiting = self._watches.waiting(unlistable=self._unlistable, strict=strict)
+        strict = self._overview.wants_type
+        waiting = self._watches.waiting(unlistable=self._overview.unlistable, strict=strict)
         means = plan.Means(
             now=self._clock.monotonic(),
             budgets=self._api.budgets,
             schedule=self._schedule,
             strict=strict,
-            pages=self._catalogue.forecast(len(waiting)),
+            pages=self._overview.forecast(len(waiting)),
             trusted=self._trusted,
             jitter=self._jitter,
             price=self._price,
@@ -247,61 +258,8 @@ class Poller:
             assert look.request_id is not None
             self._saw([await self._api.status(look.request_id, tries=1)])
         else:
-            await self._list(look.report_type)
+            await self._overview.read(look.report_type)
         self._refusals = 0
-
-    async def _list(self, report_type: str | None) -> None:
-        """Read pages until nothing new can be on the next, the list ends, or the tokens do."""
-        watches = self._watches.of_type(report_type)
-        missing = {watch.request_id for watch in watches}
-        query, most = self._query(report_type, watches)
-        shown: set[str] = set()
-        cursor: str | None = None
-        cursors: set[str | None] = set()
-        while cursor not in cursors:
-            cursors.add(cursor)
-            page = await self._api.page(query, cursor=cursor, tries=1)
-            self._catalogue.learn(limit=page.limit, total=page.total)
-            self._saw(page.requests)
-            shown.update(request.request_id for request in page.requests)
-            cursor = page.next_cursor
-            if missing <= shown or not page.requests or cursor is None:
-                break
-            if query.status is RequestStatus.READY and self._catalogue.told_all(shown, page.total):
-                break
-            affordable = self._api.budgets[Endpoint.LIST].available(self._clock.monotonic())
-            if not affordable or len(cursors) > most:
-                break
-        for watch in watches:
-            if watch.request_id not in shown and watch in self._watches:
-                self._absent(watch, query.status)
-
-    def _query(self, report_type: str | None, watches: Sequence[Watch]) -> tuple[ListQuery, int]:
-        """Return what to ask of the list, and the pages to read at most."""
-        skew = self._api.skew
-        oldest = min(watch.submitted_at for watch in watches)
-        since = skew.to_server(oldest - SLACK).replace(microsecond=0)
-        self._catalogue.begin(since)
-        narrowed = self._catalogue.narrow(len({watch.request_id for watch in watches}))
-        most = narrowed.pages + 1
-        if report_type is not None or narrowed.status is None:
-            return ListQuery(report_type=report_type, limit=PAGE), most
-        query = ListQuery(
-            status=narrowed.status,
-            submitted_after=since,
-            submitted_before=skew.to_server(self._clock.now()),
-            limit=PAGE,
-        )
-        return query, most
-
-    def _absent(self, watch: Watch, asked: RequestStatus | None) -> None:
-        """Note that a list did not show a request."""
-        if asked is None:
-            watch.unseen += 1
-        elif asked is RequestStatus.INPROGRESS and watch.started is not False:
-            # It is in progress no more, as far as is known: its status says what it is now.
-            watch.unseen = plan.UNSEEN_LIMIT
-            watch.look_now = True
 
     def _saw(self, requests: Iterable[ReportRequest]) -> None:
         now = self._clock.monotonic()
@@ -309,8 +267,7 @@ class Poller:
             if request.report_type and request.submitted_at and request.generated_at:
                 took = (request.generated_at - request.submitted_at).total_seconds()
                 self._history.learn(request.report_type, request.request_id, took)
-            if request.status is RequestStatus.READY and request.submitted_at:
-                self._catalogue.ready(request.request_id, request.submitted_at)
+            self._overview.note(request)
             for watch in self._watches.of(request.request_id):
                 watch.unseen = 0
                 watch.seen_at = now
@@ -343,15 +300,10 @@ class Poller:
         self._lose(self._watches, error)
 
     def _rejected(self, look: plan.Look, error: APIError) -> None:
-        if look.endpoint is Endpoint.LIST and isinstance(error, InvalidRequest):
-            if look.report_type is None:
-                logger.debug("the list wants a type, as it says: %s", error)
-                self._strictness.learn(self._clock.now())
-                return
-            # Not even so: status calls are left for this type, while their budget lasts.
-            self._unlistable.add(look.report_type)
-            return
         now = self._clock.now()
+        if look.endpoint is Endpoint.LIST and isinstance(error, InvalidRequest):
+            self._overview.refused(look.report_type, error)
+            return
         watches = () if look.request_id is None else self._watches.of(look.request_id)
         young = [watch for watch in watches if (now - watch.submitted_at).total_seconds() < LAG]
         if isinstance(error, RequestNotFound) and young:

@@ -58,11 +58,10 @@ class Gate:
 
     async def records(self, report_type: str | None = None) -> Sequence[JobRecord]:
         """Return what is remembered, newest first; learn what it tells of the server."""
-        records = await self._store.records(
-            self._account, now=self._clock.now(), report_type=report_type
-        )
+        now = self._clock.now()
+        records = await self._store.records(self._account, now=now, report_type=report_type)
         for record in records:
-            self.strictness.learn(record.list_refused_at)
+            self.strictness.learn(record.list_refused_at, now=now)
             if record.request_id and record.submitted_at and record.generated_at:
                 took = (record.generated_at - record.submitted_at).total_seconds()
                 self._history.learn(record.report_type, record.request_id, took)

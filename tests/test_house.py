@@ -29,7 +29,7 @@ FLOORS = (
     {"_workshop"},
     {"_submit", "_link", "_feed", "_recall"},
     {"_poller", "_download", "_listing", "_subscriptions"},
-    {"_fetch", "_hearsay"},
+    {"_fetch", "_hearsay", "_overview"},
     {"_watches"},
     {"_part"},
     {"_intake"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -24,7 +25,7 @@ from reports_async import (
     StoreError,
 )
 from reports_async._api import Api
-from reports_async._hearsay import PAUSE
+from reports_async._hearsay import EARLY, PAUSE
 from reports_async._link import Links
 from reports_async._poller import LAG, PATIENCE, Poller, Watch
 from reports_async._quota import Gate
@@ -110,6 +111,7 @@ class Bench:
     api: Api
     poller: Poller
     store: MemoryStore
+    history: History
 
     def wait_for(self, *types, **options):
         waiters = []
@@ -187,7 +189,7 @@ def bench(clock):
             api, gate=gate, clock=clock, tasks=tasks, schedule=schedule, history=history
         )
         try:
-            yield Bench(simulator, clock, api, poller, store)
+            yield Bench(simulator, clock, api, poller, store, history)
         finally:
             await tasks.aclose()
 
@@ -235,6 +237,23 @@ class Uncounted(Pages):
     async def send(self, request, *, timeout):
         response = await super().send(request, timeout=timeout)
         return evolve(response, body=re.sub(rb'"totalCount": ?\d+, ?', b"", response.body))
+
+
+class Picky(Pages):
+    """
+    A server that calls lists bad requests while their address has a word in it, or has not.
+    """
+
+    code = "INVALID_REQUEST_PARAM"
+    field = "limit"
+    refuses = staticmethod(lambda url: "limit=100" in url)
+
+    async def send(self, request, *, timeout):
+        response = await super().send(request, timeout=timeout)
+        if "/reportRequests?" not in request.url or not self.refuses(request.url):
+            return response
+        error = {"code": self.code, "field": self.field, "description": "Bad."}
+        return evolve(response, status=400, body=json.dumps({"errors": [error]}).encode())
 
 
 class Broken(SimulatorTransport):
@@ -361,6 +380,41 @@ async def test_hurry(bench):
 
         assert "READY" == await waiter.outcome()
         assert [21.0] == waiter.times
+
+
+@pytest.mark.parametrize("ready", [False, True])
+async def test_hurry_before_it_is_watched(bench, ready):
+    """
+    A notification that comes before anybody waits for its request counts when somebody does.
+    """
+    async with bench(Simulator(generation=0)) as room:
+        request_id = room.simulator.add_request("ITEM_MX", room.clock.now())
+        room.poller.hurry(request_id, ready=ready)
+        room.poller.hurry(request_id)
+        for number in range(EARLY - 1):
+            room.poller.hurry(f"another's {number}", ready=True)
+        await room.clock.sleep(5)
+        assert () == room.simulator.calls
+        waiter = room.follow(request_id, "ITEM_MX")
+
+        assert "READY" == await waiter.outcome()
+        assert [5.0] == waiter.times
+        assert (0, 1) == (room.looks, room.simulator.count("link")) if ready else (1, 0)
+
+
+async def test_too_many_before_they_are_watched(bench):
+    """
+    Of notifications that nobody waits for, only the newest are remembered.
+    """
+    async with bench(Simulator(generation=0)) as room:
+        request_id = room.simulator.add_request("ITEM_MX", room.clock.now())
+        room.poller.hurry(request_id, ready=True)
+        for number in range(EARLY):
+            room.poller.hurry(f"another's {number}")
+        waiter = room.follow(request_id, "ITEM_MX")
+
+        assert "READY" == await waiter.outcome()
+        assert waiter.times[0] > 5.0
 
 
 async def test_hurry_of_one_handle(bench):
@@ -494,17 +548,69 @@ async def test_lists_that_are_strict_no_more(bench):
     """
     Once a refusal is old, the list is asked without a type again: the server may have changed.
     """
-    async with bench(Simulator(generation=900)) as room:
-        room.simulator.fail("list", 400)
+
+    class Strict(Picky):
+        field = "reportType"
+        refuses = staticmethod(lambda url: "reportType=" not in url)
+
+    async with bench(Simulator(generation=900), transport=Strict) as room:
         for waiter in room.wait_for("A", "B"):
             assert "READY" == await waiter.outcome()
+        assert [None] == [call.report_type for call in calls(room.simulator, "list")][:1]
+        assert None not in [call.report_type for call in calls(room.simulator, "list")][1:]
         await room.clock.sleep(KEPT.total_seconds())
+        Strict.refuses = staticmethod(lambda url: False)
         for waiter in room.wait_for("C", "D"):
             assert "READY" == await waiter.outcome()
 
-        untyped = [call for call in calls(room.simulator, "list") if call.report_type is None]
-        assert [400, 200] == [untyped[0].status, untyped[-1].status]
-        assert all(untyped[0].at + KEPT <= call.at for call in untyped[1:])
+        assert None is calls(room.simulator, "list")[-1].report_type
+
+
+async def test_a_limit_that_is_refused(bench):
+    """
+    A server that takes no limit is asked without one, and is not taken to want a type.
+    """
+    async with bench(Simulator(generation=900), transport=Picky) as room:
+        for waiter in room.wait_for(*(f"TYPE_{number:02}" for number in range(27))):
+            assert "READY" == await waiter.outcome()
+
+        assert {None} == {call.report_type for call in calls(room.simulator, "list")}
+        assert 0 == room.simulator.count("status")
+        assert 1 == len([url for url in room.api._transport.urls if "limit=100" in url])
+
+
+async def test_as_old_as_can_be(bench):
+    """
+    A request that is nearly 30 days old, beside many, asks for no list that begins before those.
+    """
+    async with bench(Simulator(generation=900)) as room:
+        then = room.clock.now() - timedelta(days=29, hours=23, minutes=59)
+        request_id = room.simulator.add_request("OLD", then, status="INPROGRESS")
+        old = room.follow(request_id, "OLD", age=(room.clock.now() - then).total_seconds())
+        for waiter in room.wait_for(*(f"TYPE_{number:02}" for number in range(27))):
+            assert "READY" == await waiter.outcome()
+        room.poller.unwatch(old.watch)
+
+        assert {200} == {call.status for call in calls(room.simulator, "list")}
+        assert {None} == {call.report_type for call in calls(room.simulator, "list")}
+
+
+async def test_survey(bench):
+    """
+    Many of types that were never seen: the first list tells what took the reports before them.
+    """
+    types = [f"TYPE_{number:02}" for number in range(27)]
+    simulator = Simulator(rules=Rules(max_page_limit=10), generation=2000)
+    async with bench(simulator, transport=Pages) as room:
+        for name in types:
+            simulator.add_request(name, room.clock.now() - timedelta(hours=2))
+        for waiter in room.wait_for(*types):
+            assert "READY" == await waiter.outcome()
+
+        dated = ["StartDate" in url for url in room.api._transport.urls]
+        assert not dated[0]
+        assert all(dated[1:])
+        assert "<History 37 reports of 27 types>" == repr(room.history)
 
 
 async def test_refused_lists(bench):
@@ -517,7 +623,7 @@ async def test_refused_lists(bench):
         for waiter in waiters:
             assert "READY" == await waiter.outcome()
 
-        assert 2 == room.simulator.count("list")
+        assert [None, None, "A"] == [call.report_type for call in calls(room.simulator, "list")]
         assert 0 == room.simulator.count("status", 429)
 
 
@@ -542,15 +648,15 @@ async def test_a_refused_type_is_not_all_types(bench):
     """
     async with bench(Simulator(generation=900)) as room:
         room.api.budgets[Endpoint.STATUS] = Bucket().learn(0.0, tokens=5, next_in=None)
-        room.simulator.fail("list", 400, only="A")
+        room.simulator.fail("list", 400, times=2, only="A")
         (alone,) = room.wait_for("A")
         assert "READY" == await alone.outcome()
-        assert ["A"] == [call.report_type for call in calls(room.simulator, "list")]
+        assert ["A", "A"] == [call.report_type for call in calls(room.simulator, "list")]
         many = room.wait_for("B", "C")
         for waiter in many:
             assert "READY" == await waiter.outcome()
 
-        assert {None} == {call.report_type for call in calls(room.simulator, "list")[1:]}
+        assert {None} == {call.report_type for call in calls(room.simulator, "list")[2:]}
 
 
 async def test_trouble_of_one_type(bench):
@@ -1036,11 +1142,11 @@ async def test_seen_by_another(bench, status):
 
 async def test_nobody_to_overhear(bench):
     """
-    The store is not read while nobody else spends from the budgets.
+    The store is read once, and no more while nobody else spends from the budgets.
     """
     async with bench(Simulator(generation=200)) as scene:
         reads = scene.store.reads
         [waiter] = scene.wait_for("A")
         await waiter.outcome()
 
-        assert reads == scene.store.reads
+        assert reads + 1 == scene.store.reads

@@ -309,7 +309,7 @@ async def test_refused_list(gate, store, clock):
     That the list wants a type is written down with what becomes of a request, and read again.
     """
     record = await remember(gate, told(clock))
-    gate.strictness.learn(clock.now())
+    gate.strictness.learn(clock.now(), now=clock.now())
     await gate.note(record)
     later = Gate(store, account="acme", clock=clock, history=History(2700.0))
     await later.records()

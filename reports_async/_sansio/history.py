@@ -72,9 +72,13 @@ class History:
             self._known.pop(report_type, None)
             self._evidence.pop(report_type, None)
 
+    def knows(self, report_type: str) -> bool:
+        """Tell whether a report of a type was seen."""
+        return report_type in self._times
+
     def is_new(self, report_type: str) -> bool:
         """Tell whether others must speak for a type: some were seen already, this one was not."""
-        return bool(self._times) and report_type not in self._times
+        return bool(self._times) and not self.knows(report_type)
 
     def of(
         self, report_type: str, *, ask_others: bool = False, waited: Sequence[float] = ()

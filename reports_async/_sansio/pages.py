@@ -47,6 +47,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._page = SHORT
         self._answered = False
+        self._plain = False
         # Whether the server tells how many entries there are in all.
         self._counts = True
         self._since: datetime | None = None
@@ -68,6 +69,20 @@ class Catalogue:
         self._answered = True
         self._counts = total is not None
 
+    @property
+    def limit(self) -> int | None:
+        """How many entries to ask of a page; None to ask for no number."""
+        return None if self._plain else PAGE
+
+    def refused(self) -> bool:
+        """
+        Note that a list was refused as it was asked for.
+
+        Returns whether there is less to ask from now on: no limit, no dates, and no status.
+        """
+        was, self._plain = self._plain, True
+        return not was
+
     def narrow(self, waiting: int) -> Narrowed:
         """Return what to ask for while *waiting* requests are not known to be READY."""
         return self._narrow(waiting, len(self._ready))
@@ -85,9 +100,12 @@ class Catalogue:
         return sum(each) / waiting
 
     def _narrow(self, waiting: int, ready: int) -> Narrowed:
+        whole = self._narrowed(None, waiting + ready)
+        if self._plain:
+            return whole
         return min(
             # In doubt the fuller view: it shows errors too, and what is ready, not what is not.
-            self._narrowed(None, waiting + ready),
+            whole,
             self._narrowed(RequestStatus.READY, ready + 1),
             self._narrowed(RequestStatus.INPROGRESS, waiting),
             key=lambda one: one.expected,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.strictness import KEPT, Strictness
+from reports_async import InvalidRequest
+from reports_async._exceptions import ErrorDetail
+from reports_async._sansio.strictness import APART, KEPT, Strictness, names_type
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
@@ -21,7 +24,7 @@ MOMENTS = st.datetimes(
 def refused(*moments):
     strictness = Strictness()
     for moment in moments:
-        strictness.learn(moment)
+        strictness.learn(moment, now=NOW)
     return strictness
 
 
@@ -47,19 +50,52 @@ def test_refused():
     assert not strictness.wants_type(NOW + KEPT)
 
 
+def test_another_clock():
+    """
+    A refusal that lies a little ahead, by another's clock, is believed; one far ahead is not.
+    """
+    assert refused(NOW + APART).wants_type(NOW)
+    assert not refused(NOW + 8 * APART).wants_type(NOW)
+    assert NOW == refused(NOW + 8 * APART, NOW).refused_at
+
+
 def test_clock_set_back():
     """
-    A refusal that lies far ahead, as a clock that was set back has it, is not believed.
+    What was refused before the clock was set back far is forgotten, and found out anew.
     """
-    assert refused(NOW + timedelta(minutes=5)).wants_type(NOW)
-    assert not refused(NOW + KEPT).wants_type(NOW)
+    strictness = refused(NOW)
+    earlier = NOW - 30 * APART
+    assert not strictness.wants_type(earlier)
+    strictness.learn(earlier, now=earlier)
+
+    assert strictness.wants_type(earlier)
+    assert earlier == strictness.refused_at
 
 
 @given(st.lists(st.none() | MOMENTS))
 def test_any_order(moments):
     """
-    In whatever order refusals are told of, the newest counts.
+    In whatever order refusals are told of, the newest that can be true counts.
     """
-    newest = max((moment for moment in moments if moment is not None), default=None)
+    true = [moment for moment in moments if moment is not None and moment <= NOW + APART]
 
-    assert newest == refused(*moments).refused_at
+    assert max(true, default=None) == refused(*moments).refused_at
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        (ErrorDetail(code="MISSING_REQUEST_PARAM", field="reportType"), True),
+        (ErrorDetail(description="Request param report_type is required."), True),
+        (ErrorDetail(code="INVALID_REPORT_TYPE"), True),
+        (ErrorDetail(code="INVALID_REQUEST_PARAM", field="limit"), False),
+        (ErrorDetail(description="The start date is older than 30 days."), False),
+    ],
+)
+def test_what_is_refused(detail, expected):
+    """
+    A refusal is about the missing type where its words speak of one.
+    """
+    error = InvalidRequest("Bad.", status=400, code="INVALID_REQUEST_PARAM", errors=(detail,))
+
+    assert names_type(error) is expected

@@ -1,0 +1,162 @@
+"""
+The server's list, read for those who wait: in as few pages as will do, and as it lets itself be.
+
+What to ask for is decided in `_sansio.pages`; that a list wants a type, or takes no limit, is found
+out here, by its refusals.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from ._models import RETENTION, RequestStatus
+from ._sansio import plan
+from ._sansio.endpoints import Endpoint, ListQuery
+from ._sansio.pages import Catalogue
+from ._sansio.strictness import names_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ._api import Api
+    from ._exceptions import InvalidRequest
+    from ._models import ReportRequest
+    from ._sansio.history import History
+    from ._sansio.strictness import Strictness
+    from ._watches import Watch, Watches
+    from .abc import Clock
+
+logger = logging.getLogger("reports_async")
+
+SLACK: Final = timedelta(minutes=2)
+"""How much earlier than our oldest request a narrowed list begins."""
+
+
+class Overview:
+    """
+    The list of one account.
+
+    `unlistable` are the types that are listed neither among all nor by themselves.
+
+    Args:
+        saw: Is told what each page shows.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        clock: Clock,
+        watches: Watches,
+        history: History,
+        strictness: Strictness,
+        saw: Callable[[Sequence[ReportRequest]], None],
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._watches = watches
+        self._history = history
+        self._strictness = strictness
+        self._saw = saw
+        self._catalogue = Catalogue()
+        # Whether the list was read for what earlier reports took.
+        self._surveyed = False
+        self.unlistable: set[str] = set()
+
+    @property
+    def wants_type(self) -> bool:
+        """Whether it lists one type at a time only."""
+        return self._strictness.wants_type(self._clock.now())
+
+    def forecast(self, waiting: int) -> float:
+        """Return how many calls a list of all costs on average, while *waiting* requests wait."""
+        return self._catalogue.forecast(waiting)
+
+    def note(self, request: ReportRequest) -> None:
+        """Take note of what a look, of whatever kind, saw of a request."""
+        if request.status is RequestStatus.READY and request.submitted_at:
+            self._catalogue.ready(request.request_id, request.submitted_at)
+
+    async def read(self, report_type: str | None) -> None:
+        """Read pages until nothing new can be on the next, the list ends, or the tokens do."""
+        watches = self._watches.of_type(report_type)
+        missing = {watch.request_id for watch in watches}
+        query, most, survey = self._query(report_type, watches)
+        shown: set[str] = set()
+        cursor: str | None = None
+        cursors: set[str | None] = set()
+        while cursor not in cursors:
+            cursors.add(cursor)
+            page = await self._api.page(query, cursor=cursor, tries=1)
+            self._catalogue.learn(limit=page.limit, total=page.total)
+            self._saw(page.requests)
+            shown.update(request.request_id for request in page.requests)
+            cursor = page.next_cursor
+            if missing <= shown or not page.requests or cursor is None:
+                break
+            if survey:
+                break  # what lies on further pages is older, or is seen by the next look
+            if query.status is RequestStatus.READY and self._catalogue.told_all(shown, page.total):
+                break
+            affordable = self._api.budgets[Endpoint.LIST].available(self._clock.monotonic())
+            if not affordable or len(cursors) > most:
+                break
+        for watch in watches:
+            if watch.request_id not in shown and watch in self._watches:
+                _absent(watch, query.status)
+
+    def _query(
+        self, report_type: str | None, watches: Sequence[Watch]
+    ) -> tuple[ListQuery, int, bool]:
+        """Return what to ask for, the pages to read at most, and whether that is a survey."""
+        skew, now = self._api.skew, self._clock.now()
+        oldest = min(watch.submitted_at for watch in watches)
+        # "Start date older than 30 days" is refused.
+        since = skew.to_server(max(oldest - SLACK, now - RETENTION + SLACK)).replace(microsecond=0)
+        self._catalogue.begin(since)
+        limit = self._catalogue.limit
+        narrowed = self._catalogue.narrow(len({watch.request_id for watch in watches}))
+        most = narrowed.pages + 1
+        if report_type is not None or narrowed.status is None:
+            return ListQuery(report_type=report_type, limit=limit), most, False
+        known = all(self._history.knows(watch.report_type) for watch in watches)
+        if narrowed.status is RequestStatus.READY and not known and not self._surveyed:
+            # Once with those from before ours: they say what reports take.
+            self._surveyed = True
+            return ListQuery(status=narrowed.status, limit=limit), most, True
+        query = ListQuery(
+            status=narrowed.status,
+            submitted_after=since,
+            submitted_before=skew.to_server(now),
+            limit=limit,
+        )
+        return query, most, False
+
+    def refused(self, report_type: str | None, error: InvalidRequest) -> None:
+        """Learn from a list, of that type or of all, that the server took for a bad request."""
+        logger.debug("a list was refused: %s", error)
+        wants_type = report_type is None and names_type(error)
+        if not wants_type and self._catalogue.refused():
+            return  # it is asked again, for less
+        if report_type is None:
+            now = self._clock.now()
+            self._strictness.learn(now, now=now)
+        else:
+            # Not even so: status calls are left for this type, while their budget lasts.
+            self.unlistable.add(report_type)
+
+    def __repr__(self) -> str:
+        kind = "one type at a time" if self.wants_type else "all types"
+        return f"<Overview of {kind}, {len(self._watches)} waiting>"
+
+
+def _absent(watch: Watch, asked: RequestStatus | None) -> None:
+    """Note that a list did not show a request."""
+    if asked is None:
+        watch.unseen += 1
+    elif asked is RequestStatus.INPROGRESS and watch.started is not False:
+        # It is in progress no more, as far as is known: its status says what it is now.
+        watch.unseen = plan.UNSEEN_LIMIT
+        watch.look_now = True
