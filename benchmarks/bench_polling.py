@@ -2,9 +2,10 @@
 How soon reports are seen to be READY, and at what price: ours beside the loops everyone writes.
 
 In virtual time, against the simulator with its budgets on. Lags are seconds from READY to being
-seen, means over seeds and their standard error; "max" is the mean of each run's largest. Looks are
-list and status calls, calls those of the link besides. ``bound.py`` and ``bound_single.py`` say
-what the least possible is.
+seen, means over seeds and their standard error; "max" is the mean of each run's largest, and the
+largest of all. Looks are list and status calls, calls those of the link besides. Who takes half of
+the budget takes list and status calls: the oracle needs none. ``bound.py`` and ``bound_single.py``
+say what the least possible is.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Trial:
         if self.who == "oracle":
             return oracle(draw, jobs, self.seed)
         if self.who in CONTENDERS:
-            return loop(self.who, draw, jobs, self.seed, **rules)
+            return loop(self.who, draw, jobs, self.seed, shared=self.half, **rules)
         return ours(draw, jobs, self.seed, history=self.history, shared=self.half, rules=rules)
 
     @property
@@ -95,6 +96,7 @@ def mean(runs: list[Run]) -> Run:
         looks=statistics.mean(run.looks for run in runs),
         calls=statistics.mean(run.calls for run in runs),
         rejected=sum(run.rejected for run in runs),
+        longest=max(run.longest for run in runs),
         error=standard_error([run.mean for run in runs]),
     )
 
@@ -113,8 +115,8 @@ def trials(times: str, *, earlier: int, loops: bool) -> Iterator[Trial]:
     for case in ("1 job", "5 jobs", "27 jobs", "27 jobs, strict"):
         yield Trial(who="oracle", times=times, case=case)
         if loops:
-            for name in CONTENDERS:
-                yield Trial(who=name, times=times, case=case)
+            for name, half in product(CONTENDERS, (False, True)):
+                yield Trial(who=name, times=times, case=case, half=half)
 
 
 def row(trial: Trial, run: Run, least_lag: float) -> None:
@@ -123,7 +125,8 @@ def row(trial: Trial, run: Run, least_lag: float) -> None:
     if trial.who == "**ours**":
         bound += f" ({run.mean / least_lag:.2f} x)"
     print(
-        f"| {trial.title} | {run.mean:.1f} ± {run.error:.1f} | {run.maximum:.0f} "
+        f"| {trial.title} | {run.mean:.1f} ± {run.error:.1f} "
+        f"| {run.maximum:.0f}, {run.longest:.0f} "
         f"| {run.looks:.2f} | {run.calls:.2f} | {run.rejected} | {bound} |",
         flush=True,
     )
