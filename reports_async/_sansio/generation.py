@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from array import array
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Final
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,25 +38,33 @@ FAR: Final = 5.0
 """The standard deviations beyond which there is nothing of a bell: a millionth is not."""
 
 
-def _doubles(values: Iterable[float]) -> Sequence[float]:
-    return array("d", values)
+def _cumulated(mass: Iterable[float]) -> Sequence[float]:
+    # One array, and no longer than need be: a thousand accounts have twenty types each.
+    reached = list(accumulate(mass))
+    while len(reached) > 1 and reached[-1] == reached[-2]:
+        reached.pop()
+    return array("d", reached)
 
 
 @frozen(eq=False)
 class Generation:
     """
-    A distribution of generation times: `mass` of each cell of the grid, adding up to one.
+    A distribution of generation times: the mass of each cell of the grid, adding up to one.
 
-    Made by `prior`, or by a `History`.
+    Made by `prior`, or by a `History`. `reached` is the mass up to the end of each cell, as far as
+    it grows.
     """
 
-    # Arrays: an account may have hundreds of types.
-    mass: Sequence[float] = field(repr=False, converter=_doubles)
-    _reached: Sequence[float] = field(
-        init=False,
-        repr=False,
-        default=Factory(lambda self: _doubles(accumulate(self.mass)), takes_self=True),
-    )
+    reached: Sequence[float] = field(repr=False, alias="mass", converter=_cumulated)
+
+    @property
+    def mass(self) -> list[float]:
+        """The mass of each cell."""
+        return [*self._masses(0), *[0.0] * (CELLS - len(self.reached))]
+
+    def _masses(self, first: int) -> list[float]:
+        before = self.reached[first - 1] if first else 0.0
+        return [after - before for before, after in pairwise(chain([before], self.reached[first:]))]
 
     def weights(self, elapsed: float) -> list[float]:
         """
@@ -65,8 +73,8 @@ class Generation:
         The first cell is the rest of the one that *elapsed* lies in. Past the grid: even.
         """
         cell = int(elapsed / STEP)
-        left = 1.0 - (elapsed / STEP - cell)
-        rest = [self.mass[cell] * left, *self.mass[cell + 1 :]] if cell < CELLS else []
+        rest = self._masses(cell) if cell < len(self.reached) else [0.0]
+        rest[0] *= 1.0 - (elapsed / STEP - cell)
         total = sum(rest)
         if total <= 0.0:
             return [1.0 / CELLS] * CELLS
@@ -80,16 +88,17 @@ class Generation:
 
     def quantile(self, share: float) -> float:
         """Return the time by which that share of reports is ready."""
-        for cell, reached in enumerate(self._reached):
+        for cell, reached in enumerate(self.reached):
             if reached >= share:
                 return (cell + 1) * STEP
         return CELLS * STEP
 
     def _before(self, elapsed: float) -> float:
-        cell = min(max(elapsed, 0.0) / STEP, float(CELLS))
+        cell = min(max(elapsed, 0.0) / STEP, float(len(self.reached)))
         whole = int(cell)
-        part = self.mass[whole] * (cell - whole) if whole < CELLS else 0.0
-        return min(1.0, (self._reached[whole - 1] if whole else 0.0) + part)
+        before = self.reached[whole - 1] if whole else 0.0
+        after = self.reached[whole] if whole < len(self.reached) else before
+        return min(1.0, before + (after - before) * (cell - whole))
 
 
 # One for all accounts of a process, not a copy each.

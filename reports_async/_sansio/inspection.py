@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from .generation import STEP
@@ -39,7 +39,7 @@ class Inspection:
 
     def __init__(self, generation: Generation) -> None:
         self._generation = generation
-        self._reached = [0.0, *accumulate(generation.mass)]
+        self._reached = [0.0, *generation.reached]
         self._cells = _moments(self._reached)
         self._tables: dict[int, tuple[Sequence[float], Sequence[int]]] = {}
 
