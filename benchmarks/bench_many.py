@@ -4,7 +4,8 @@ Many waiting jobs in one process: memory per job, processor time per look and pe
 A `ReportsPool` on asyncio with a clock that jumps; every request waits at a server that is never
 ready and costs next to nothing; 20 jobs per account, up to 1,000 accounts, then more jobs for each.
 Each row is a process of its own, and memory is its resident size against the one with the same
-pool and no job.
+pool and no job. Where earlier reports of 20 types are known of each account, what is believed of
+the types is in it; the records of those reports are not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import itertools
 import json
 import logging
 import os
+import random
 import selectors
 import subprocess
 import sys
@@ -25,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reports_async import Credentials, Planned, ReportsPool
+from reports_async import Credentials, JobRecord, JobStatus, MemoryStore, Planned, ReportsPool
+from reports_async._sansio import markets
 from reports_async.abc import HTTPResponse
 
 if TYPE_CHECKING:
@@ -139,8 +142,28 @@ def shape(count: int, accounts: int) -> tuple[int, int]:
     return number, -(-count // number)
 
 
-async def measure(count: int, accounts: int) -> dict[str, float]:
-    """Let *count* jobs wait; return what that costs."""
+async def remember(store: MemoryStore, seller: str, earlier: int) -> None:
+    """Write down *earlier* reports of each type of a seller, as the client would have."""
+    account = markets.account(seller, markets.market("us").base_url)
+    rng = random.Random(seller)
+    for kind, number in itertools.product(range(TYPES), range(earlier)):
+        submitted = START - timedelta(hours=2 + 16 * number)
+        record = JobRecord(
+            key=f"{seller}-{kind}-{number}",
+            account=account,
+            report_type=f"TYPE_{kind}",
+            version="v1",
+            status=JobStatus.SAVED,
+            reserved_at=submitted,
+            request_id=f"{seller}-{kind}-{number}",
+            submitted_at=submitted,
+            generated_at=submitted + timedelta(seconds=rng.uniform(300.0, 2700.0)),
+        )
+        await store.save(record, now=START)
+
+
+async def measure(count: int, accounts: int, earlier: int) -> dict[str, float]:
+    """Let *count* jobs wait, with *earlier* reports of each type; return what that costs."""
     clock = LoopTime()
     server = CheapServer()
     ticks = Counter[bool]()
@@ -148,7 +171,11 @@ async def measure(count: int, accounts: int) -> dict[str, float]:
     def note(_: object, event: JobEvent | object) -> None:
         ticks[isinstance(event, Planned)] += 1
 
-    pool = ReportsPool(transport=server, clock=clock)
+    store = MemoryStore()
+    accounts, each = shape(count, accounts)
+    for number in range(accounts):
+        await remember(store, f"seller-{number}", earlier)
+    pool = ReportsPool(transport=server, clock=clock, store=store)
     # Imports and caches that the first job brings are not the price of the next one.
     warm = pool.client(Credentials("warm", "secret"))
     warm.request_report("WARM")
@@ -156,7 +183,6 @@ async def measure(count: int, accounts: int) -> dict[str, float]:
     await warm.aclose()
     before = resident()
     jobs: list[object] = []
-    accounts, each = shape(count, accounts)
     names = [f"TYPE_{number}" for number in range(each)]
     for number in range(accounts):
         client = pool.client(Credentials(f"seller-{number}", "secret"))
@@ -189,21 +215,25 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, help="measure in this process, print JSON")
     parser.add_argument("--accounts", type=int, default=ACCOUNTS, help="at most so many")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--earlier", type=int, nargs="*", default=(0, 4), help="reports of a type")
     options = parser.parse_args()
     logging.getLogger("reports_async").setLevel(logging.WARNING)
     if options.jobs is not None:
-        print(json.dumps(run(measure(options.jobs, options.accounts))))
+        print(json.dumps(run(measure(options.jobs, options.accounts, options.earlier[0]))))
         return
     print(f"{SPAN / 60:.0f} minutes of waiting, virtual time.\n")
-    print("| waiting | accounts | bytes per job | CPU per tick | per call | per job seen | load |")
-    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for size in options.sizes:
-        command = [sys.executable, __file__, "--jobs", str(size)]
+    print(
+        "| waiting | accounts | earlier reports | bytes per job | CPU per tick | per call "
+        "| per job seen | load |"
+    )
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for earlier, size in itertools.product(options.earlier, options.sizes):
+        command = [sys.executable, __file__, "--jobs", str(size), "--earlier", str(earlier)]
         command += ["--accounts", str(options.accounts)]
         accounts, each = shape(size, options.accounts)
         row = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         print(
-            f"| {size:,} | {accounts:,} x {each} "
+            f"| {size:,} | {accounts:,} x {each} | {earlier} "
             f"| {max(row['memory'], row['after']):,.0f} "
             f"| {row['tick']:,.0f} µs | {row['call']:,.0f} µs | {row['call'] / each:,.0f} µs "
             f"| {row['load']:.2%} |",
