@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractAsyncContextManager
 
+    from reports_async._client import ReportsClient
     from reports_async._job import ReportJob
     from reports_async._models import JobRecord, OnLimit
 
@@ -133,16 +134,18 @@ def fetch_command(
 
 async def _fetch(work: Work, opening: AbstractAsyncContextManager[Session], wish: _Wish) -> None:
     async with opening as session:
-        jobs = [
-            (await session.client(report_type)).request_report(
+        jobs: list[tuple[str, ReportJob]] = []
+        for report_type in dict.fromkeys(wish.types):
+            market = session.connection.market_of(report_type)
+            client = await session.client(market)
+            job = client.request_report(
                 report_type,
                 version=wish.version,
                 max_age=wish.max_age,
                 on_limit=wish.on_limit,
                 fresh=wish.fresh,
             )
-            for report_type in dict.fromkeys(wish.types)
-        ]
+            jobs.append((market, job))
         await work.follow(jobs, session.clock)
 
 
@@ -176,12 +179,11 @@ async def _download(
     work: Work, opening: AbstractAsyncContextManager[Session], request_ids: Iterable[str]
 ) -> None:
     async with opening as session:
-        records = await (await session.client()).jobs()
-        types = {record.request_id: record.report_type for record in records}
-        jobs = [
-            (await session.client(types.get(request_id))).resume_report(request_id)
-            for request_id in dict.fromkeys(request_ids)
-        ]
+        jobs: list[tuple[str, ReportJob]] = []
+        for request_id in dict.fromkeys(request_ids):
+            market = await session.market_of(request_id)
+            client = await session.client(market)
+            jobs.append((market, client.resume_report(request_id)))
         await work.follow(jobs, session.clock)
 
 
@@ -205,9 +207,11 @@ def resume_command(
 
 async def _resume(work: Work, opening: AbstractAsyncContextManager[Session]) -> None:
     async with opening as session:
-        records = await (await session.client()).jobs()
-        left = [record for record in reversed(records) if _unfinished(record, session)]
-        jobs = [await _go_on(session, record) for record in left]
+        jobs = [
+            (market, _go_on(await session.client(market), record))
+            for market, record in reversed(await session.records())
+            if _unfinished(record, session)
+        ]
         if not jobs:
             click.echo("Nothing to do: no request of this machine is unfinished.", err=True)
         await work.follow(jobs, session.clock)
@@ -225,8 +229,7 @@ def _unfinished(record: JobRecord, session: Session) -> bool:
     return record.filters == "{}" and age < limit
 
 
-async def _go_on(session: Session, record: JobRecord) -> ReportJob:
-    client = await session.client(record.report_type)
+def _go_on(client: ReportsClient, record: JobRecord) -> ReportJob:
     if record.request_id is None:
         return client.request_report(record.report_type, version=record.version)
     return client.resume_report(record.request_id)

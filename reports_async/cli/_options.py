@@ -30,6 +30,8 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 SIMULATED_SPEED: Final = 540.0
 FASTEST: Final = 100_000
 _SUFFIXES: Final = {"_MX": "mx", "_CL": "cl", "_CA": "ca"}
+# An account is of one host: the first market of each, under its address.
+_HOSTS: Final = {MARKETS[name].base_url: name for name in reversed(tuple(MARKETS))}
 
 
 @frozen(kw_only=True)
@@ -50,6 +52,21 @@ class Connection:
     def market_of(self, report_type: str | None) -> str:
         """Return the market of a report type: the one given, else the one its name tells."""
         return self.market or guess_market(report_type or "")
+
+    def accounts(self) -> tuple[str, ...]:
+        """Return a market of each account that may be meant: without options, one of each host."""
+        one = self.market or self.base_url
+        return (self.market_of(None),) if one else tuple(_HOSTS.values())
+
+    def market_in(self, account: str, report_type: str) -> str:
+        """Return the market of a request in an account: what its type tells, on the same host."""
+        told = self.market_of(report_type)
+        same = self.base_url or MARKETS[told].base_url == MARKETS[account].base_url
+        return told if same else account
+
+    def to(self, market: str) -> Connection:
+        """Return this connection with the market named, unless it is taken without that."""
+        return self if market == self.market_of(None) else evolve(self, market=market)
 
     def faster(self) -> Connection:
         """Return this connection with a fast clock, as a simulator wants it."""

@@ -77,6 +77,7 @@ class Row:
     note: str = ""
     interruptions: int = 0
     new_links: int = 0
+    market: str = "us"
     report: Report | None = None
     error: ReportsError | None = None
     _samples: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]])

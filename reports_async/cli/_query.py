@@ -121,7 +121,7 @@ async def _list(
 ) -> tuple[list[ReportRequest], bool]:
     found: list[ReportRequest] = []
     async with open_session(connection) as session:
-        client = await session.client(report_type)
+        client = await session.client(connection.market_of(report_type))
         since, until = _dates(session, after, before)
         async for request in client.list_requests(
             report_type=report_type,
@@ -170,7 +170,7 @@ def status_command(connection: Connection, /, request_id: str, *, as_json: bool)
 
 async def _status(connection: Connection, request_id: str) -> ReportRequest:
     async with open_session(connection) as session:
-        client = await session.client()
+        client = await session.client(await session.market_of(request_id))
         return await client.get_request(request_id)
 
 
@@ -208,8 +208,7 @@ def jobs_command(connection: Connection, /, *, as_json: bool) -> None:
 
 async def _jobs(connection: Connection) -> Sequence[JobRecord]:
     async with open_session(connection) as session:
-        client = await session.client()
-        return await client.jobs()
+        return [record for _, record in await session.records()]
 
 
 def _record_object(record: JobRecord) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _hour_object(hour: Hour, now: datetime) -> dict[str, Any]:
 async def _quota(connection: Connection, types: Iterable[str]) -> tuple[list[Hour], datetime]:
     wanted = list(dict.fromkeys(types))
     async with open_session(connection) as session:
-        client = await session.client(wanted[0] if wanted else None)
+        client = await session.client(connection.market_of(wanted[0] if wanted else None))
         records = await client.jobs()
         known = wanted or sorted({record.report_type for record in records})
         entries = [entry async for entry in _recent(client, session.clock, known)]

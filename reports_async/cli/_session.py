@@ -33,6 +33,7 @@ from ._format import one_line
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from reports_async._models import JobRecord
     from reports_async.abc import Clock, Store
 
     from ._options import Connection
@@ -59,9 +60,9 @@ class Session:
     stack: AsyncExitStack
     _clients: dict[str, ReportsClient] = field(factory=dict[str, ReportsClient])
 
-    async def client(self, report_type: str | None = None) -> ReportsClient:
-        """Return the client of the market that a report type belongs to."""
-        market = self.connection.market_of(report_type)
+    async def client(self, market: str | None = None) -> ReportsClient:
+        """Return the client of a market; None is the one that is taken where no type tells it."""
+        market = market or self.connection.market_of(None)
         if market not in self._clients:
             client = ReportsClient(
                 self.credentials,
@@ -75,6 +76,20 @@ class Session:
             )
             self._clients[market] = await self.stack.enter_async_context(client)
         return self._clients[market]
+
+    async def records(self) -> list[tuple[str, JobRecord]]:
+        """Return what the store remembers, newest first, of all accounts; each with its market."""
+        found = [
+            (self.connection.market_in(account, record.report_type), record)
+            for account in self.connection.accounts()
+            for record in await (await self.client(account)).jobs()
+        ]
+        return sorted(found, key=lambda entry: entry[1].reserved_at, reverse=True)
+
+    async def market_of(self, request_id: str) -> str:
+        """Return the market of a request: where it is remembered, else where `client` looks."""
+        known = {record.request_id: market for market, record in await self.records()}
+        return known.get(request_id, self.connection.market_of(None))
 
 
 def credentials_of_environment() -> Credentials:

@@ -22,7 +22,7 @@ from ._reporters import emit, error_object, make_reporter
 from ._run import run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
 
     from reports_async._job import ReportJob
@@ -59,9 +59,11 @@ class Work:
             self._advise(self._to_go_on())
         return summary(row.error for row in self.rows if row.error is not None)
 
-    async def follow(self, jobs: Sequence[ReportJob], clock: Clock) -> None:
-        """Wait for all jobs; a failing one never hides or stops the others."""
-        self.rows = [Row(job.report_type or "", job.request_id) for job in jobs]
+    async def follow(self, jobs: Sequence[tuple[str, ReportJob]], clock: Clock) -> None:
+        """Wait for all jobs, given with their markets; a failing one stops or hides no other."""
+        self.rows = [
+            Row(job.report_type or "", job.request_id, market=market) for market, job in jobs
+        ]
         reporter = make_reporter(
             self.rows,
             clock=clock,
@@ -71,7 +73,7 @@ class Work:
         )
         with reporter:
             async with anyio.create_task_group() as group:
-                for row, job in zip(self.rows, jobs, strict=True):
+                for row, (_, job) in zip(self.rows, jobs, strict=True):
                     group.start_soon(_follow, row, job, reporter)
                 group.start_soon(_draw, self.rows, reporter)
 
@@ -85,20 +87,28 @@ class Work:
         if not self.resumable:
             click.echo("The simulator ends here; its requests are gone with it.", err=True)
             return
-        self._advise([*self._to_go_on(), *(row.request_id for row in left)])
+        self._advise([*self._to_go_on(), *((row.market, row.request_id) for row in left)])
         if names := [row.report_type for row in left if row.request_id is None]:
             click.echo(f"Without a request id so far: {', '.join(names)}. Fetch again.", err=True)
 
-    def _to_go_on(self) -> list[str | None]:
-        errors = [row.error for row in self.rows if row.error is not None]
-        return [error.request_id for error in errors if resumable(error)]
+    def _to_go_on(self) -> list[tuple[str, str | None]]:
+        return [
+            (row.market, row.error.request_id)
+            for row in self.rows
+            if row.error is not None and resumable(row.error)
+        ]
 
-    def _advise(self, request_ids: Sequence[str | None]) -> None:
-        known = [request_id for request_id in request_ids if request_id is not None]
+    def _advise(self, requests: Iterable[tuple[str, str | None]]) -> None:
+        known: dict[str, list[str]] = {}
+        for market, request_id in requests:
+            if request_id is not None:
+                known.setdefault(market, []).append(request_id)
         if known:
-            command = ["reports-async", "download", *known, *self.connection.arguments()]
-            command += ["--directory", str(self.directory)]
             click.echo("The requests live on for 30 days. Go on with:", err=True)
+        for market, request_ids in known.items():
+            options = self.connection.to(market).arguments()
+            command = ["reports-async", "download", *request_ids, *options]
+            command += ["--directory", str(self.directory)]
             click.echo(f"  {shlex.join(command)}", err=True)
 
 

@@ -6,6 +6,7 @@ import os
 import queue
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,21 @@ import pytest
 from click.testing import CliRunner, Result
 
 import reports_async
+from reports_async import Credentials, ReportsClient, Timeouts
 from reports_async.cli._app import app
-from reports_async.testing import ScaledClock, SimulatedCall, Simulator, SimulatorServer
+from reports_async.cli._options import Connection
+from reports_async.cli._session import Session
+from reports_async.stores import MemoryStore
+from reports_async.testing import (
+    ScaledClock,
+    SimulatedCall,
+    Simulator,
+    SimulatorServer,
+    SimulatorTransport,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 SPEED = 600
 """A minute, the first look at a report, takes a tenth of a second."""
@@ -96,6 +107,34 @@ def ask(program: Callable[..., Result], server: SimulatorServer) -> Callable[...
         return program(*arguments, *to(server))
 
     return run
+
+
+@pytest.fixture
+async def suppliers() -> AsyncIterator[tuple[Session, Simulator, Simulator]]:
+    """
+    Open a session without options; its hosts, the sellers' and the suppliers', are in memory.
+    """
+    clock, sellers, suppliers = ScaledClock(SPEED), Simulator(), Simulator(generation=60, rows=20)
+    async with AsyncExitStack() as stack:
+        session = Session(
+            connection=Connection(),
+            credentials=Credentials("id", "secret"),
+            clock=clock,
+            make_store=MemoryStore,
+            directory=Path(),
+            timeouts=Timeouts(generation=120),
+            stack=stack,
+        )
+        for market, simulator in {"us": sellers, "suppliers": suppliers}.items():
+            client = ReportsClient(
+                session.credentials,
+                market=market,
+                transport=SimulatorTransport(simulator, clock),
+                timeouts=session.timeouts,
+                clock=clock,
+            )
+            session._clients[market] = await stack.enter_async_context(client)
+        yield session, sellers, suppliers
 
 
 def to(server: SimulatorServer) -> list[str]:

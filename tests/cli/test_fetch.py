@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,9 +15,10 @@ import pytest
 from reports_async._clock import SystemClock
 from reports_async._credentials import Credentials
 from reports_async._models import JobRecord, JobStatus, Timeouts
-from reports_async.cli._fetch import _unfinished
+from reports_async.cli._fetch import _download, _fetch, _resume, _unfinished, _Wish
 from reports_async.cli._options import Connection
 from reports_async.cli._session import Session
+from reports_async.cli._work import Work
 from reports_async.stores import MemoryStore
 
 
@@ -312,6 +313,26 @@ def test_a_home_that_cannot_be(ask, home, simulator):
     assert 4 == result.exit_code
     assert f"The store's folder {home}" in result.stderr
     assert () == simulator.calls
+
+
+@pytest.mark.anyio
+async def test_suppliers(suppliers, capsys):
+    """
+    A supplier's request goes on without a market being named, and sellers' hosts are not asked.
+    """
+    session, others, simulator = suppliers
+    work = Work(connection=session.connection, directory=session.directory)
+    wish = _Wish(types=("DSV_ORDERS",), version=None, max_age=None, on_limit="wait", fresh=False)
+    simulator.never_ready("DSV_ORDERS")
+    await _fetch(work, nullcontext(session), wish)
+    request_id = simulator.requests[0].request_id
+
+    assert [("suppliers", request_id)] == work._to_go_on()
+    simulator.generation("DSV_ORDERS", 60)
+    await _resume(work, nullcontext(session))
+    await _download(work, nullcontext(session), [request_id])
+    assert [f"DSV_ORDERS_v1_{request_id}.csv"] * 2 == capsys.readouterr().out.split()
+    assert () == others.calls
 
 
 def record(key, **more):

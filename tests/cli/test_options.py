@@ -61,6 +61,33 @@ def test_market_by_the_type(report_type, market):
     assert "us" == Connection().market_of(None)
 
 
+def test_accounts():
+    """
+    Each host has its account, and all are meant unless an option says which.
+    """
+    assert ("us", "suppliers") == Connection().accounts()
+    assert ("mx",) == Connection(market="mx").accounts()
+    assert ("us",) == Connection(base_url="http://localhost:1").accounts()
+
+
+@pytest.mark.parametrize(
+    ("connection", "account", "report_type", "market"),
+    [
+        (Connection(), "us", "ITEM_MX", "mx"),
+        (Connection(), "suppliers", "DSV_ORDERS", "suppliers"),
+        (Connection(), "suppliers", "ITEM", "suppliers"),
+        (Connection(), "us", "DSV_ORDERS", "us"),
+        (Connection(market="cl"), "cl", "ITEM_MX", "cl"),
+        (Connection(base_url="http://localhost:1"), "us", "DSV_ORDERS", "suppliers"),
+    ],
+)
+def test_market_in_an_account(connection, account, report_type, market):
+    """
+    A remembered request is of the market that its type tells, unless that has another host.
+    """
+    assert market == connection.market_in(account, report_type)
+
+
 def test_the_way_back():
     """
     The options of a connection lead another run to the same API; what was not given is left out.
@@ -73,6 +100,15 @@ def test_the_way_back():
         *("--speed", "540"),
     ] == connection.arguments()
     assert [] == Connection().arguments()
+
+
+def test_the_way_to_a_market():
+    """
+    A market that only a type's name told is named; the one given, or taken without a name, is not.
+    """
+    assert ["--market", "mx"] == Connection().to("mx").arguments()
+    assert ["--market", "mx"] == Connection(market="mx").to("mx").arguments()
+    assert [] == Connection().to("us").arguments()
 
 
 @pytest.mark.parametrize(

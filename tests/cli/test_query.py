@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import anyio
 import pytest
 
-from reports_async._models import ReportRequest, RequestStatus
+from reports_async._models import JobRecord, ReportRequest, RequestStatus
+from reports_async._sansio.markets import MARKETS, account
+from reports_async.cli import _query
 from reports_async.cli._options import Connection
 from reports_async.cli._quota import Hour, _last_hour, _of_entries, pick
-from reports_async.cli._session import make_clock
+from reports_async.cli._session import make_clock, store_path
+from reports_async.stores import SQLiteStore
 
 
 def objects(result):
@@ -114,6 +120,22 @@ def test_status(ask, crowd):
     assert crowd[0] == objects(ask("status", crowd[0], "--json"))[0]["request_id"]
 
 
+@pytest.mark.anyio
+async def test_status_of_a_supplier(suppliers, monkeypatch):
+    """
+    A remembered request is looked up where it was made.
+    """
+    session, others, _ = suppliers
+    monkeypatch.setattr(_query, "open_session", lambda _: nullcontext(session))
+    client = await session.client("suppliers")
+    made = await client.create_request("DSV_ORDERS")
+
+    found = await _query._status(session.connection, made.request_id)
+
+    assert made.request_id == found.request_id
+    assert () == others.calls
+
+
 def test_status_of_an_unknown_id(ask):
     """
     An id that the server does not have ends with 1.
@@ -139,6 +161,31 @@ def test_jobs(ask, simulator):
     assert 3 == len(lines)
     assert any(line.endswith(paths[0]) for line in lines)
     assert any("ERROR" in line and " CPA " in line for line in lines)
+
+
+def test_jobs_of_all_accounts(program):
+    """
+    Requests of sellers and suppliers, whose hosts differ, are shown together, newest first.
+    """
+    now = datetime.now(UTC)
+    store = SQLiteStore(store_path(None))
+    for age, market in enumerate(("us", "suppliers", "us")):
+        record = JobRecord(
+            key=f"{age}",
+            account=account("id", MARKETS[market].base_url),
+            report_type=market.upper(),
+            version="v1",
+            reserved_at=now - timedelta(minutes=age),
+        )
+        anyio.run(partial(store.save, record, now=now))
+    anyio.run(store.aclose)
+
+    def shown(*options):
+        return [one["report_type"] for one in objects(program("jobs", "--json", *options))]
+
+    assert ["US", "SUPPLIERS", "US"] == shown()
+    assert ["US", "US"] == shown("--market", "global-mx")
+    assert ["SUPPLIERS"] == shown("--market", "suppliers")
 
 
 def test_no_jobs(ask, simulator):

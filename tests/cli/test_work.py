@@ -50,9 +50,10 @@ class FakeJob:
 
     request_id = None
 
-    def __init__(self, name, outcome):
+    def __init__(self, name, outcome, *, market="us"):
         self.report_type = name
         self.outcome = outcome
+        self.market = market
 
     async def events(self):
         stamp = {"at": NOW, "report_type": self.report_type}
@@ -72,7 +73,7 @@ def run(*jobs, **options):
     work = Work(connection=Connection(), directory=Path(), **options)
 
     async def main():
-        await work.follow(jobs, StillClock())
+        await work.follow([(job.market, job) for job in jobs], StillClock())
 
     return work.run(main)
 
@@ -118,6 +119,21 @@ def test_what_can_go_on(capsys, error):
     errors = capsys.readouterr().err
     assert 1 == errors.count("  reports-async download r-ITEM --directory .\n")
     assert 2 == errors.count("Error: ")
+
+
+def test_what_can_go_on_in_several_markets(capsys):
+    """
+    There is one line for each market, which names it unless it is taken anyway.
+    """
+    names = {"ITEM": "us", "ITEM_MX": "mx", "CPA": "us"}
+    late = {name: TransportError("broken", request_id=f"r-{name}") for name in names}
+    run(*(FakeJob(name, late[name], market=market) for name, market in names.items()))
+
+    assert capsys.readouterr().err.endswith(
+        "Go on with:\n"
+        "  reports-async download r-ITEM r-CPA --directory .\n"
+        "  reports-async download r-ITEM_MX --market mx --directory .\n"
+    )
 
 
 class StoppedJob(FakeJob):
