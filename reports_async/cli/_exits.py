@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final
 from reports_async._credentials import ID_VARIABLE, SECRET_VARIABLE
 from reports_async._exceptions import (
     AuthenticationError,
+    DownloadError,
     InvalidArgument,
     RateLimited,
     ReportsError,
     ReportTimedOut,
     RequestLimitExceeded,
+    ServerError,
     StoreError,
     TransportError,
 )
@@ -94,7 +96,8 @@ def code_of(error: ReportsError) -> Exit:
 def resumable(error: ReportsError) -> bool:
     """Whether going on with the request by its id is what to do next."""
     return error.request_id is not None and (
-        code_of(error) is Exit.LATER or isinstance(error, TransportError)
+        code_of(error) is Exit.LATER
+        or isinstance(error, DownloadError | ServerError | TransportError)
     )
 
 

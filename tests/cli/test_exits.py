@@ -63,8 +63,19 @@ def test_what_can_be_resumed():
     """
     assert _exits.resumable(exc.ReportTimedOut("x", limit="link", waited=1.0, request_id="r"))
     assert _exits.resumable(exc.TransportError("x", request_id="r"))
+    assert _exits.resumable(exc.ServerError("x", status=500, code="x", request_id="r"))
     assert not _exits.resumable(exc.TransportError("x"))
     assert not _exits.resumable(exc.ReportFailed("x", request_id="r"))
+
+
+@pytest.mark.parametrize(
+    "kind", [exc.DownloadError, exc.LinkExpired, exc.TruncatedDownload, exc.BadArchive]
+)
+def test_files_can_be_had_later(kind):
+    """
+    A file that could not be had whole does not end the request that it is of.
+    """
+    assert _exits.resumable(kind("x", request_id="r"))
 
 
 def test_refused_credentials_name_the_variables():
