@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -51,7 +52,6 @@ ADAPTERS = {"stores", "testing", "transports"}
 MAY_CHOOSE_ADAPTERS = {"__init__", "_client", "_pool", "cli", "webhooks"} | ADAPTERS
 
 HOMES = {
-    "asyncpg": "stores._postgres",
     "click": "cli",
     "httpx": "transports._httpx",
     "obstore": "obstore",
@@ -115,6 +115,19 @@ def test_every_room_has_a_floor():
 
     assert sorted(set(planned)) == sorted(planned)
     assert set() == {room(module) for module in MODULES} - set(planned)
+
+
+def test_the_plan_is_told():
+    """
+    The table for contributors has all rooms, roof first, as the plan has them.
+    """
+    guide = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    rows = guide.partition("| room |")[2].partition("\n\n")[0].splitlines()
+    told = [name for row in rows for name in re.findall(r"`(\w+)/?`", row.split("|")[1])]
+    floor = {name: height for height, names in enumerate(FLOORS) for name in names}
+
+    assert sorted(floor) == sorted(told)
+    assert sorted(told, key=floor.__getitem__) == told
 
 
 @pytest.mark.parametrize("module", MODULES)
