@@ -248,8 +248,9 @@ class ReportsClient(Observed, Opened, PlainCalls):
 
         Raises:
             InvalidArgument: Before anything is sent.
+            StoreError: Before a request is made that the store could not remember.
             RequestLimitExceeded, ReportFailed, ReportTimedOut, ReportExpired, APIError,
-            TransportError, DownloadError: With the request id where there is one.
+            TransportError, DownloadError, JobCancelled: With the request id where there is one.
         """
         job = self.request_report(
             report_type,
@@ -279,7 +280,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         """
         Start what `fetch_report` does, in the background, and return its handle at once.
 
-        Takes the arguments of `fetch_report`; each call returns a handle of its own.
+        Takes the same arguments; each call returns its own handle, which raises the same errors.
         """
         spec = ReportSpec(
             report_type,
@@ -322,7 +323,8 @@ class ReportsClient(Observed, Opened, PlainCalls):
         """
         Go on with a request made earlier, by anyone, up to 30 days ago; start at once.
 
-        Costs no quota. A file that is there already for this id is not fetched again.
+        Costs no quota. A file that is there already for this id is not fetched again. Awaiting it
+        raises the errors of `fetch_report`.
 
         Args:
             request_id: The id that the API gave.
@@ -344,7 +346,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         return job
 
     async def jobs(self) -> list[JobRecord]:
-        """Return what the store remembers of this account's requests, newest first."""
+        """Return what the store remembers of the account, newest first, or raise `StoreError`."""
         return list(await self._gate.records())
 
     def notify(self, event: Mapping[str, Any]) -> None:
@@ -377,7 +379,6 @@ class ReportsClient(Observed, Opened, PlainCalls):
             fresh=spec.fresh,
             owner=token_hex(8),
         )
-
         job = ReportJob(
             rooms,
             report_type=spec.report_type,

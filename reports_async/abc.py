@@ -79,6 +79,9 @@ class Store(Protocol):
     a store carries it out in one atomic step, for all tasks, threads, processes or machines that
     share it.
 
+    Where the store cannot be used, every method but `aclose` raises `StoreError`, with the cause
+    chained: then nothing is sent that could not be remembered.
+
     *now* is the caller's clock, and so are all instants that come in and go out. A store for many
     machines may compare by a clock of its own: it then trusts only differences (``holds_until -
     now``), and gives `holds_until` and `lease_until` back in terms of the *now* it is asked with.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from reports_async._exceptions import (
     WebhookError,
 )
 
+README = Path(__file__).parents[1] / "README.md"
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KNOWN: dict[str, Any] = {"report_type": "ITEM_MX", "request_id": "id-1"}
 API: dict[str, Any] = {
@@ -159,3 +161,10 @@ def test_errors_in_a_group() -> None:
 
     assert ["a"] == [str(error) for error in (failed.exceptions if failed else ())]
     assert ["b"] == [str(error) for error in (rest.exceptions if rest else ())]
+
+
+def test_every_error_is_explained() -> None:
+    """The README's table says of every error what it means and what to do."""
+    table = README.read_text("utf-8").partition("| error |")[2].partition("\n\n")[0]
+
+    assert [] == [type(error) for error in ERRORS[1:] if f"`{type(error).__name__}`" not in table]
