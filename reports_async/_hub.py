@@ -19,21 +19,23 @@ class Hub:
     """The listeners of a client or a pool."""
 
     def __init__(self) -> None:
-        self._listeners: tuple[Callable[[Any, Any], object], ...] = ()
+        self._listeners: dict[object, Callable[[Any, Any], object]] = {}
 
     def listen(self, listener: Callable[[Any, Any], object]) -> Callable[[], None]:
         """Add a listener; it is called with each event from now on, until what is returned is."""
-        self._listeners = (*self._listeners, listener)
+        # One listener may be added more than once: each time leaves by itself.
+        added = object()
+        self._listeners = {**self._listeners, added: listener}
 
         def leave() -> None:
-            # Equality, not identity: a bound method is another object each time.
-            self._listeners = tuple(other for other in self._listeners if other != listener)
+            # Another dictionary: a listener may leave while all are told.
+            self._listeners = {key: one for key, one in self._listeners.items() if key is not added}
 
         return leave
 
     def tell(self, job: object, event: object) -> None:
         """Tell an event of a job; of None where it is the whole account's."""
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             try:
                 listener(job, event)
             except Exception:

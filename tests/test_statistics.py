@@ -199,6 +199,39 @@ async def test_decisions_in_the_log(new_client, caplog):
     assert any(line.startswith("list, 2 waiting, ") for line in told)
 
 
+def test_one_listener_twice():
+    """
+    A listener that was added twice is told twice, and once after one of them has left.
+    """
+    hub, heard = Hub(), []
+
+    def listener(job, event):
+        heard.append(event)
+
+    leave = hub.listen(listener)
+    hub.listen(listener)
+    hub.tell(None, "both")
+    leave()
+    leave()
+    hub.tell(None, "one")
+
+    assert ["both", "both", "one"] == heard
+
+
+def test_leaving_while_being_told():
+    """
+    A listener may leave when it is told of something: the others are told all the same.
+    """
+    hub, heard = Hub(), []
+    leave = hub.listen(lambda job, event: leave())
+    hub.listen(lambda job, event: heard.append(event))
+
+    hub.tell(None, "first")
+
+    assert ["first"] == heard
+    assert "<Hub of 1 listeners>" == repr(hub)
+
+
 def test_reprs():
     """
     A hub says how many listen.
