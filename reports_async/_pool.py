@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -171,7 +172,8 @@ class ReportsPool:
         place = self._market if market is None else markets.market(market).name
         where = self._directory if directory is None else directory
         channel = self._channel_type if channel_type is None else channel_type
-        key, settings = (credentials.client_id, place), (credentials, where, channel)
+        key = credentials.client_id, place
+        settings = credentials, Path(where).absolute(), channel
         known = self._clients.get(key)
         if known is None or known.closed:
             self._check_usable()

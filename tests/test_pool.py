@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import pytest
@@ -191,6 +192,19 @@ async def test_other_settings(new_pool, tmp_path):
                 pool.client(account(1), **settings)
         with pytest.raises(InvalidArgument, match="seller-1"):
             pool.client(Credentials("seller-1", "another"))
+
+
+async def test_one_directory_in_other_words(new_pool, tmp_path, monkeypatch):
+    """
+    A directory is the same however it is written: as text or path, relative or absolute.
+    """
+    monkeypatch.chdir(tmp_path)
+    async with new_pool() as pool:
+        client = pool.client(account(1), directory="a")
+
+        assert client is pool.client(account(1), directory=Path("a"))
+        assert client is pool.client(account(1), directory=tmp_path / "a")
+        assert client is pool.client(account(1), directory="./a/")
 
 
 async def test_closing_one(new_pool, transport):
