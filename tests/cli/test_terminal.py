@@ -30,12 +30,13 @@ def drawn_until(ours, words=None):
     return drawn
 
 
-def test_live_display(terminal, start, monkeypatch):
+def test_live_display(terminal, start, simulator, monkeypatch):
     """
     The live display shows the phases, and the cursor comes back.
     """
     ours, theirs = terminal
     monkeypatch.setenv("TERM", "xterm")
+    simulator.generation("ITEM", 300)  # several frames long
     process = start("fetch", "ITEM", stderr=theirs)
     os.close(theirs)
 
