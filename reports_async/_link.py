@@ -54,11 +54,17 @@ class Links:
         self._limit = limit
         self._turn = anyio.Lock()
 
-    async def get(self, request_id: str, slot: Slot, *, report_type: str) -> DownloadLink:
+    async def get(
+        self, request_id: str, slot: Slot, *, report_type: str = "", seen_ready: bool = True
+    ) -> DownloadLink:
         """
         Return a link, with *slot* taken; each costs one of 20 calls an hour.
 
+        Where READY was seen, a reply without a link lags behind that, whatever it says; where it
+        was not (*seen_ready*), one that says "not READY" is believed.
+
         Raises:
+            ReportsError: It is not READY, and was not seen to be.
             ReportTimedOut: None came within the limit.
             ReportFailed: The request ended with ERROR after all.
             ReportExpired: The server does not know the request any more.
@@ -79,7 +85,7 @@ class Links:
             # No checkpoint before the call is spent: the next in turn finds one less.
             pause = PAUSE
             try:
-                found = await _ask(self._api, request_id, report_type=report_type)
+                found = await self._ask(request_id, report_type=report_type, seen_ready=seen_ready)
             except (RateLimited, ServerError, TransportError) as exc:
                 # An outage should not cost a wait of 45 minutes; 429s are what the limit is for.
                 failures += not isinstance(exc, RateLimited)
@@ -87,7 +93,8 @@ class Links:
                     raise
                 pause = retry_delay(setbacks, jitter=random.random(), cap=LONGEST_PAUSE)  # noqa: S311 -- spread, not secrecy
                 setbacks += 1
-                logger.info("%s: request %s: no link yet: %s", report_type, request_id, exc)
+                what = endings.subject(report_type)
+                logger.info("%s: request %s: no link yet: %s", what, request_id, exc)
             else:
                 if found is not None:
                     return found
@@ -109,17 +116,22 @@ class Links:
             slot.leave()
         return False
 
+    async def _ask(
+        self, request_id: str, *, report_type: str, seen_ready: bool
+    ) -> DownloadLink | None:
+        try:
+            reply = await self._api.link(request_id, tries=1)
+        except RequestNotFound as exc:
+            raise endings.expired(request_id, report_type=report_type) from exc
+        if reply.link is not None:
+            return reply.link
+        if reply.request.status is RequestStatus.ERROR:
+            raise endings.failed(reply.request, report_type=report_type)
+        if not seen_ready and reply.request.status is not RequestStatus.READY:
+            raise endings.without_link(reply.request)
+        # "Not ready" can be a 200 without a link: the file host may lag behind the status.
+        return None
+
     def __repr__(self) -> str:
         waiting = self._turn.statistics().tasks_waiting
         return f"<Links, {waiting} wait for their turn>"
-
-
-async def _ask(api: Api, request_id: str, *, report_type: str) -> DownloadLink | None:
-    try:
-        reply = await api.link(request_id, tries=1)
-    except RequestNotFound as exc:
-        raise endings.expired(request_id, report_type=report_type) from exc
-    if reply.link is None and reply.request.status is RequestStatus.ERROR:
-        raise endings.failed(reply.request, report_type=report_type)
-    # "Not ready" can be a 200 without a link: the file host may lag behind the status.
-    return reply.link

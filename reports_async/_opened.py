@@ -80,6 +80,7 @@ class Opened:
             sha256: Compute the digest.
 
         Raises:
+            ReportsError: It is not READY; the message says what it is.
             ReportFailed, ReportTimedOut, ReportExpired: There is no file.
             DownloadError: It could not be brought whole.
 
@@ -92,7 +93,7 @@ class Opened:
         try:
             target = directory / "report"
             saved = await rooms.downloader.fetch(
-                partial(rooms.links.get, request_id, report_type=""),
+                partial(rooms.links.get, request_id, seen_ready=False),
                 target=target,
                 report_type="",
                 request_id=request_id,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from ._exceptions import ReportsError
 from ._models import RETENTION, ReportSpec, RequestStatus
 from ._sansio import endings, endpoints, markets
 from ._sansio.endpoints import Endpoint, ListQuery
@@ -142,13 +141,8 @@ class PlainCalls:
             return reply.link
         request = reply.request
         if request.status is RequestStatus.ERROR:
-            raise endings.failed(request, report_type=request.report_type or "report")
-        raise ReportsError(
-            f"Request {request_id} is {request.raw_status}, not READY; it has no link yet. "
-            "Wait for it with resume_report.",
-            report_type=request.report_type,
-            request_id=request_id,
-        )
+            raise endings.failed(request)
+        raise endings.without_link(request)
 
     @property
     def report_types(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from reports_async import (
     Credentials,
     ReportExpired,
     ReportFailed,
+    ReportsError,
     ReportTimedOut,
     RequestNotFound,
     ServerError,
@@ -36,13 +37,14 @@ class NotYet(SimulatorTransport):
     """
 
     missing = 3
+    word = "READY"
 
     async def send(self, request, *, timeout):
         response = await super().send(request, timeout=timeout)
         if "/downloadReport" not in request.url or response.status != 200 or not self.missing:
             return response
         self.missing -= 1
-        return evolve(response, body=b'{"requestStatus": "READY"}')
+        return evolve(response, body=b'{"requestStatus": "%s"}' % self.word.encode())
 
 
 @pytest.fixture
@@ -68,9 +70,10 @@ def api(simulator, new_api):
 def ask(api, clock):
     """Ask for a link."""
 
-    def make(request_id, *, limit=7200.0, api=api):
+    def make(request_id, *, limit=7200.0, api=api, **options):
         links = Links(api, clock=clock, limit=limit)
-        return links.get(request_id, Slot(anyio.CapacityLimiter(1)), report_type="ITEM_MX")
+        slot = Slot(anyio.CapacityLimiter(1))
+        return links.get(request_id, slot, report_type="ITEM_MX", **options)
 
     return make
 
@@ -100,6 +103,41 @@ async def test_no_link_yet(ask, ready, simulator, clock, new_api):
 
     assert 4 == simulator.count("link")
     assert 3 * PAUSE == pytest.approx(clock.monotonic())
+
+
+async def test_lagging_link(ask, simulator, clock):
+    """
+    Where READY was seen, a link that says otherwise lags behind, and is asked for again.
+    """
+    simulator.generation("ITEM_MX", 600)
+    request_id = simulator.add_request("ITEM_MX", clock.now())
+
+    await ask(request_id)
+
+    assert 600 == pytest.approx(clock.monotonic(), abs=PAUSE)
+
+
+@pytest.mark.parametrize("word", ["RECEIVED", "SUBMITTED", "INPROGRESS", "THINKING"])
+async def test_not_ready(ask, ready, simulator, new_api, word):
+    """
+    Where nobody has seen READY, a reply that says otherwise is told at once, for one call.
+    """
+    api = new_api(simulator, transport=NotYet)
+    api._transport.word = word
+
+    with pytest.raises(ReportsError, match=f"is {word}, not READY; it has no link") as caught:
+        await ask(ready, api=api, seen_ready=False)
+
+    assert (ready, 1) == (caught.value.request_id, simulator.count("link"))
+
+
+async def test_ready_without_link(ask, ready, simulator, new_api):
+    """
+    Also where nobody has seen READY before, a reply that says it without a link is waited for.
+    """
+    await ask(ready, api=new_api(simulator, transport=NotYet), seen_ready=False)
+
+    assert 4 == simulator.count("link")
 
 
 async def test_expired(ask, simulator):

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from reports_async import BadArchive, Downloads, InvalidArgument, ReportFailed
+from reports_async import BadArchive, Downloads, InvalidArgument, ReportFailed, ReportsError
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +98,19 @@ async def test_failed_report(new_client, simulator, clock, tmp_path):
         with pytest.raises(InvalidArgument, match="request_id"):
             async with client.open_report(""):
                 pytest.fail("it was opened")
+
+
+async def test_not_ready(new_client, simulator, clock, tmp_path):
+    """A request that is not READY is no report yet: that is told at once, for one link call."""
+    request_id = simulator.add_request("ITEM_MX", clock.now())
+    async with new_client(directory=tmp_path) as client:
+        with pytest.raises(ReportsError, match="not READY; it has no link yet") as excinfo:
+            async with client.open_report(request_id):
+                pytest.fail("it was opened")
+        assert [] == list(tmp_path.iterdir())
+
+    assert request_id == excinfo.value.request_id
+    assert (0.0, 1) == (clock.monotonic(), simulator.count("link"))
 
 
 async def test_options(new_client, simulator, ready, tmp_path):

@@ -18,6 +18,7 @@ from reports_async._exceptions import (
     RequestNotFound,
     TransportError,
 )
+from reports_async._models import RequestStatus
 
 from .events import Errored, Gone, LimitOver, Stopped
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from reports_async._models import ReportRequest
 
     from .events import JobEvent
+
+
+def subject(report_type: str | None) -> str:
+    """Return how a message begins: with the type, or without where it is not known."""
+    return report_type or "The report"
 
 
 def hour_taken(report_type: str, *, opening: datetime) -> RequestLimitExceeded:
@@ -48,13 +54,27 @@ def lost(report_type: str) -> TransportError:
     )
 
 
-def failed(request: ReportRequest, *, report_type: str) -> ReportFailed:
-    """Return the error for a request that the server ended with ERROR."""
+def failed(request: ReportRequest, *, report_type: str = "") -> ReportFailed:
+    """Return the error for a request that the server ended with ERROR; it may know the type."""
+    known = report_type or request.report_type
     why = f" ({request.description})" if request.description else ""
     return ReportFailed(
-        f"{report_type}: the server ended request {request.request_id} with ERROR{why}. "
+        f"{subject(known)}: the server ended request {request.request_id} with ERROR{why}. "
         "A new request can be made when the hour of the type opens.",
-        report_type=report_type,
+        report_type=known,
+        request_id=request.request_id,
+    )
+
+
+def without_link(request: ReportRequest) -> ReportsError:
+    """Return the error for a request that has no download link yet, and is not waited for."""
+    if request.status is RequestStatus.READY:
+        state, advice = "READY, but", "Ask again in a minute, or fetch it with resume_report"
+    else:
+        state, advice = f"{request.raw_status}, not READY; it", "Wait for it with resume_report"
+    return ReportsError(
+        f"Request {request.request_id} is {state} has no link yet. {advice}.",
+        report_type=request.report_type,
         request_id=request.request_id,
     )
 
@@ -62,9 +82,9 @@ def failed(request: ReportRequest, *, report_type: str) -> ReportFailed:
 def expired(request_id: str, *, report_type: str | None) -> ReportExpired:
     """Return the error for a request that the server has no longer."""
     return ReportExpired(
-        f"{report_type or 'the report'}: the server has no request {request_id} any more; "
+        f"{subject(report_type)}: the server has no request {request_id} any more; "
         "requests and files are kept 30 days. Make a new request.",
-        report_type=report_type,
+        report_type=report_type or None,
         request_id=request_id,
     )
 
@@ -72,11 +92,12 @@ def expired(request_id: str, *, report_type: str | None) -> ReportExpired:
 def not_ready(request_id: str, *, report_type: str, waited: float) -> ReportTimedOut:
     """Return the error for a request that was not READY within the generation limit."""
     return ReportTimedOut(
-        f"{report_type}: request {request_id} was not READY after {waited:.0f} s. It goes on at "
-        "the server: resume it by its id, or allow a longer Timeouts(generation=...).",
+        f"{subject(report_type)}: request {request_id} was not READY after {waited:.0f} s. "
+        "It goes on at the server: resume it by its id, or allow a longer "
+        "Timeouts(generation=...).",
         limit="generation",
         waited=waited,
-        report_type=report_type,
+        report_type=report_type or None,
         request_id=request_id,
     )
 
@@ -84,11 +105,12 @@ def not_ready(request_id: str, *, report_type: str, waited: float) -> ReportTime
 def no_link(request_id: str, *, report_type: str, waited: float) -> ReportTimedOut:
     """Return the error for a link that did not come within the link limit."""
     return ReportTimedOut(
-        f"{report_type}: request {request_id} got no download link within Timeouts(link=...), "
-        f"given up after {waited:.0f} s. The report is kept 30 days: resume it by its id.",
+        f"{subject(report_type)}: request {request_id} got no download link within "
+        f"Timeouts(link=...), given up after {waited:.0f} s. The report is kept 30 days: resume it "
+        "by its id.",
         limit="link",
         waited=waited,
-        report_type=report_type,
+        report_type=report_type or None,
         request_id=request_id,
     )
 
@@ -97,7 +119,7 @@ def cancelled(request_id: str | None, *, report_type: str, reason: str) -> JobCa
     """Return the error for a handle that was cancelled, or whose client was closed."""
     how = f"resume it by its id, {request_id}" if request_id else "ask for it again to go on"
     return JobCancelled(
-        f"{report_type or 'the report'}: {reason}; {how}.",
+        f"{subject(report_type)}: {reason}; {how}.",
         report_type=report_type or None,
         request_id=request_id,
     )
@@ -125,7 +147,7 @@ def last_event(
     """Return the event that tells of a job's end by *error*."""
     if not isinstance(error, ReportsError):
         # A defect or a disk error: the event type promises a ReportsError, awaiting raises it raw.
-        wrapped = ReportsError(f"{report_type}: {error!r}", request_id=request_id)
+        wrapped = ReportsError(f"{subject(report_type)}: {error!r}", request_id=request_id)
         wrapped.__cause__ = error
         error = wrapped
     kind: type[Errored | Gone | LimitOver | Stopped] = Stopped

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 
 from reports_async import (
     ReportExpired,
@@ -87,6 +88,50 @@ def test_cancelled():
     assert "ITEM_MX: the job was cancelled; resume it by its id, R1." == str(CANCELLED)
     assert "the report: its client was closed; ask for it again to go on." == str(early).lower()
     assert (None, None) == (early.report_type, early.request_id)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        endings.failed(failed_request()),
+        endings.expired("R1", report_type=""),
+        endings.not_ready("R1", report_type="", waited=5400.2),
+        endings.no_link("R1", report_type="", waited=7200.0),
+        endings.cancelled("R1", report_type="", reason="the job was cancelled"),
+    ],
+)
+def test_unnamed(error):
+    """
+    Where the type of a report is not known, a message says so little, and invents none.
+    """
+    assert str(error).startswith("The report: ")
+    assert (None, "R1") == (error.report_type, error.request_id)
+
+
+def test_failed_of_a_known_type():
+    """
+    Where only the server names the type of what failed, that is its name.
+    """
+    error = endings.failed(evolve(failed_request(), report_type="ITEM_MX"))
+
+    assert "ITEM_MX" == error.report_type
+    assert str(error).startswith("ITEM_MX: the server ended request R1")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("INPROGRESS", "is INPROGRESS, not READY; it has no link yet. Wait for it with"),
+        ("READY", "is READY, but has no link yet. Ask again in a minute, or fetch it with"),
+    ],
+)
+def test_without_link(word, message):
+    """
+    A request without a link is to be waited for; how long depends on whether it is READY.
+    """
+    request = evolve(failed_request(), status=RequestStatus(word), raw_status=word)
+
+    assert f"Request R1 {message} resume_report." == str(endings.without_link(request))
 
 
 def told(error, *, known=True):
