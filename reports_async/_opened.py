@@ -7,11 +7,9 @@ with an error instead of with half a report.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import anyio
@@ -23,6 +21,7 @@ from ._validation import word
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from ._workshop import Workshop
 
@@ -89,9 +88,9 @@ class Opened:
         rooms = self._open()
         word(request_id, name="request_id")
 
-        directory = await to_thread.run_sync(partial(_made, rooms.directory))
+        # The name first: whatever ends this early, what lies there is removed.
+        target = rooms.directory / f".reports-async-{token_hex(8)}"
         try:
-            target = directory / "report"
             saved = await rooms.downloader.fetch(
                 partial(rooms.links.get, request_id, seen_ready=False),
                 target=target,
@@ -105,9 +104,18 @@ class Opened:
                 yield ReportStream(file, saved.size, saved.sha256, room=rooms.downloader.room)
         finally:
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(partial(shutil.rmtree, directory, ignore_errors=True))
+                await _removed(target)
 
 
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=".reports-async-", dir=directory))
+async def _removed(path: Path) -> None:
+    try:
+        await to_thread.run_sync(_remove, path)
+    except BaseException:
+        # Native asyncio cancellation knows no shield.
+        _remove(path)
+        raise
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 
+import anyio.to_thread
 import pytest
 
-from reports_async import BadArchive, Downloads, InvalidArgument, ReportFailed, ReportsError
+from reports_async import (
+    BadArchive,
+    DownloadError,
+    Downloads,
+    InvalidArgument,
+    ReportFailed,
+    ReportsError,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +85,78 @@ async def test_left_early(new_client, ready, tmp_path):
             async with client.open_report(ready):
                 raise ZeroDivisionError
         assert [] == list(tmp_path.iterdir())
+
+
+async def read_all(client, request_id):
+    async with client.open_report(request_id) as stream:
+        return b"".join([block async for block in stream])
+
+
+class LateThread:
+    """The n-th thread of a task begins its work only after the task was cancelled and has ended."""
+
+    def __init__(self, number, monkeypatch):
+        self._left = number
+        self._run_sync = anyio.to_thread.run_sync
+        self._free = threading.Event()
+        self._ended = threading.Event()
+        self.task = None
+        monkeypatch.setattr(anyio.to_thread, "run_sync", self.run_sync)
+
+    @property
+    def over(self):
+        return self._left > 0
+
+    async def run_sync(self, work, *args, **options):
+        self._left -= self.task is asyncio.current_task()
+        if self._left:
+            return await self._run_sync(work, *args, **options)
+        self._left = -1
+        return await self._run_sync(self._late, work, *args, **options)
+
+    def _late(self, work, *args):
+        self.task.get_loop().call_soon_threadsafe(self.task.cancel)
+        self._free.wait()
+        try:
+            return work(*args)
+        finally:
+            self._ended.set()
+
+    def go_on(self):
+        self._free.set()
+        self._ended.wait()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_cancelled_natively(new_client, ready, tmp_path, monkeypatch, anyio_backend):
+    """A native asyncio cancellation leaves nothing behind, even by a thread that works on."""
+    number, over = 0, False
+    while not over:
+        number += 1
+        async with new_client(directory=tmp_path) as client:
+            with monkeypatch.context() as patch:
+                thread = LateThread(number, patch)
+                thread.task = asyncio.create_task(read_all(client, ready))
+                await asyncio.wait([thread.task])
+                over = thread.over
+                if not over:
+                    assert thread.task.cancelled()
+                    thread.go_on()
+        assert [] == list(tmp_path.iterdir())
+
+    assert number > 4
+
+
+async def test_no_directory(new_client, ready, tmp_path):
+    """A directory that cannot be used any more is an error about the report, with what to do."""
+    directory = tmp_path / "reports"
+    async with new_client(directory=directory) as client:
+        directory.rmdir()
+        directory.touch()
+        with pytest.raises(DownloadError, match="A file stands where the directory") as excinfo:
+            await read_all(client, ready)
+
+    assert ready == excinfo.value.request_id
 
 
 async def test_bad_report(new_client, simulator, ready, tmp_path):
