@@ -115,6 +115,9 @@ class DirectReply:
             try:
                 return self._fill(buffer)
             except TimeoutError as exc:
+                if exc.errno is not None:
+                    # The system gave the connection up, whatever our limit is.
+                    raise
                 what = f"nothing more came within {self._stall:g} s"
                 raise failure(self._request, what) from exc
 

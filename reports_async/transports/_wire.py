@@ -52,7 +52,10 @@ class Wire:
         self._socket.settimeout(_MOMENT)
         try:
             return self._socket.recv_into(buffer)
-        except TimeoutError:
+        except TimeoutError as exc:
+            if exc.errno is not None:
+                # The system gave the connection up. It says so once, and then that this is the end.
+                raise
             self._gather(1)
             self._socket.settimeout(self.stall)
             return self._socket.recv_into(buffer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from reports_async._exceptions import TransportError
 from reports_async._http import BlockingStream, HTTPRequest
 from reports_async.transports import AiohttpTransport
 from reports_async.transports._direct import default_context
+from reports_async.transports._wire import EncryptedWire
 
 pytestmark = pytest.mark.anyio
 
@@ -147,6 +149,20 @@ async def test_broken_off(transport):
         with pytest.raises(TransportError, match="IncompleteRead"):
             await reply.read()
     assert whole()[:1000].endswith(b"\r\n\r\n" + body)
+
+
+@pytest.mark.parametrize("stall", [None, 60.0])
+async def test_given_up(transport, monkeypatch, stall):
+    """A connection that the system gives up has broken, with a limit of ours and without."""
+
+    def given_up(*_args):
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    async with encrypted(whole()) as url, opened(transport, url, stall=stall) as reply:
+        await reply.read()
+        monkeypatch.setattr(EncryptedWire, "receive", given_up)
+        with pytest.raises(TransportError, match=r"before the whole body came \(TimeoutError\)"):
+            await reply.read()
 
 
 @pytest.mark.parametrize("url", ["ftp://localhost/a.zip", "https:///a.zip"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,30 @@ def test_nothing(plain, buffer):
 
     with pytest.raises(TimeoutError):
         wire.receive(buffer, 1000)
+
+
+class GivenUp:
+    """A socket of a connection that the system gives up: that is told once, then the end."""
+
+    told = False
+
+    def setsockopt(self, *_args):
+        pass
+
+    def settimeout(self, seconds):
+        pass
+
+    def recv_into(self, _buffer):
+        if self.told:
+            return 0
+        self.told = True
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+
+def test_given_up(buffer):
+    """A connection that the system gives up has broken, it has not ended."""
+    with pytest.raises(TimeoutError, match="Connection timed out"):
+        Wire(GivenUp()).receive(buffer, 1000)
 
 
 @pytest.mark.parametrize("kind", ["plain", "encrypted"])
