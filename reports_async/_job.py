@@ -238,6 +238,9 @@ class ReportJob:
 
     def _told(self, news: ReportRequest | Exception | None) -> None:
         """Hear from the poller: what a look saw, an error, or None where the time is over."""
+        if self._outcome is not None:
+            # Whoever heard of the same look before us has cancelled this handle.
+            return
         if news is None:
             self._over()
         elif isinstance(news, Exception):

@@ -21,6 +21,7 @@ from reports_async import (
     ReportExpired,
     Reserved,
     Retrying,
+    Stopped,
     Waiting,
 )
 from reports_async.testing import Simulator
@@ -180,3 +181,25 @@ async def test_retried_by_the_same_link(new_client, simulator, clock):
     assert len(names) == simulator.count("link")
     assert 1 == len(seconds)
     assert seconds[0] < 10
+
+
+@pytest.mark.parametrize("kind", [Progressed, Finished])
+async def test_cancelled_by_a_listener(new_client, kind):
+    """
+    A handle that is cancelled when another of the same request hears of a look hears no more.
+    """
+    async with new_client() as client:
+        jobs = [client.request_report("A") for _ in range(2)]
+
+        def cancel_others(told, event):
+            if isinstance(event, kind):
+                for job in jobs:
+                    if job is not told:
+                        job.cancel()
+
+        client.on_event(cancel_others)
+        first, second = [[event async for event in job.events()] for job in jobs]
+
+    ends = {Downloaded, Stopped}
+    assert ends == {type(events[-1]) for events in (first, second)}
+    assert set() == ends & {type(event) for event in first[:-1] + second[:-1]}
