@@ -17,12 +17,12 @@ from ._api import Api
 from ._clock import SystemClock
 from ._disk import check_directory, check_path
 from ._download import Downloader, Downloads
-from ._exceptions import InvalidArgument, WebhookError
+from ._exceptions import WebhookError
 from ._job import ReportJob
 from ._ledger import Ledger
 from ._link import Links
 from ._listing import Wish
-from ._many import each
+from ._many import checked, each
 from ._models import ReportSpec, Timeouts, as_path
 from ._observed import Observed
 from ._opened import Opened
@@ -305,17 +305,11 @@ class ReportsClient(Observed, Opened, PlainCalls):
             specs: Type names or `ReportSpec` values.
 
         Raises:
-            InvalidArgument: At once, before anything is sent.
+            InvalidArgument: At once, before anything is sent; also where two have the same path.
             ExceptionGroup: After the last report, of the errors of those that failed.
         """
         self._open()
-        if isinstance(specs, str):
-            # A string is iterable, but never meant as a list of letters.
-            raise InvalidArgument(f"specs must be a list of report types, not {specs!r}.")
-        checked = [spec if isinstance(spec, ReportSpec) else ReportSpec(spec) for spec in specs]
-        for spec in checked:
-            check_path(spec.path)
-        return each(checked, start=self._start)
+        return each(checked(specs), start=self._start)
 
     def resume_report(
         self, request_id: str, *, path: str | os.PathLike[str] | None = None

@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
+from ._disk import check_path
+from ._exceptions import InvalidArgument
+from ._models import ReportSpec
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from pathlib import Path
 
     from ._job import ReportJob
-    from ._models import Report, ReportSpec
+    from ._models import Report
 
 
 class Start(Protocol):
@@ -24,6 +29,28 @@ class Start(Protocol):
     def __call__(self, spec: ReportSpec, *, then: Callable[[ReportJob], None]) -> ReportJob:
         """Return the job of *spec*; it calls *then* when it is done."""
         ...
+
+
+def checked(specs: Iterable[str | ReportSpec]) -> list[ReportSpec]:
+    """
+    Return the values of specs that can be fetched together.
+
+    Raises:
+        InvalidArgument: One is bad, or two would write the same file.
+    """
+    if isinstance(specs, str):
+        # A string is iterable, but never meant as a list of letters.
+        raise InvalidArgument(f"specs must be a list of report types, not {specs!r}.")
+    values = [spec if isinstance(spec, ReportSpec) else ReportSpec(spec) for spec in specs]
+    places: set[Path] = set()
+    for path in [spec.path for spec in values if spec.path is not None]:
+        check_path(path)
+        # Not the file itself: a link that stands there is replaced.
+        place = path.parent.resolve() / path.name
+        if place in places:
+            raise InvalidArgument(f"path must be another one for each report, but two have {path}.")
+        places.add(place)
+    return values
 
 
 async def each(specs: Sequence[ReportSpec], *, start: Start) -> AsyncIterator[Report]:

@@ -142,6 +142,20 @@ async def test_bad_path(new_client, simulator, tmp_path):
     assert () == simulator.calls
 
 
+@pytest.mark.parametrize("other", ["{0}/r.csv", "{0}/../{0.name}/r.csv", "r.csv"])
+async def test_same_path(new_client, simulator, tmp_path, monkeypatch, other):
+    """
+    Two reports are not written to one path, however it is spelled: one would be lost.
+    """
+    monkeypatch.chdir(tmp_path)
+    specs = [ReportSpec("A", path=tmp_path / "r.csv"), ReportSpec("B", path=other.format(tmp_path))]
+    async with new_client() as client:
+        with pytest.raises(InvalidArgument, match=r"but two have .*r\.csv"):
+            client.fetch_reports(specs)
+
+    assert () == simulator.calls
+
+
 async def test_left_early(new_client, simulator):
     """
     Leaving the iteration stops the waiting, not the requests: they can be joined afterwards.
