@@ -65,7 +65,9 @@ class Downloads:
             fast network, two were as fast as sixteen programs of curl, while four and more were
             slower and kept the event loop waiting longer. A slow network may want more.
         limits: How far an archive may grow by unpacking.
-        unpack: Keep what an archive holds; False keeps the archive, checked all the same.
+        unpack: Keep what an archive holds; False keeps the archive, checked all the same. Its name
+            ends in ``.zip`` even where the host sends gzip or a plain CSV: it is chosen before the
+            first byte, so that a file that is there already is not fetched again.
         sha256: Compute the digest of what is kept, on the way; it is in `Report.sha256`.
 
     .. versionadded:: 0.1.0
