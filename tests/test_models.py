@@ -195,6 +195,15 @@ def test_rows_are_read_one_by_one(tmp_path: Path) -> None:
     rows.close()  # type: ignore[attr-defined]  # a generator is an iterator that can be closed
 
 
+def test_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
+    """A file in another encoding is not guessed at: what came before it is told, then an error."""
+    rows = report_with(tmp_path / "report.csv", b"SKU\n" + b"1\n" * 10_000 + b"Se\xf1or\n").rows()
+
+    assert {"SKU": "1"} == next(rows)
+    with pytest.raises(UnicodeDecodeError):
+        list(rows)
+
+
 def test_values_are_frozen() -> None:
     """A value stays as it is."""
     with pytest.raises(FrozenInstanceError):
