@@ -27,7 +27,7 @@ from ._sansio.skew import Skew, next_call_at
 from ._sansio.telemetry import CallEnded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from datetime import datetime
     from typing import TypeVar
 
@@ -122,7 +122,7 @@ class Api:
             call = endpoints.next_page_call(self._site, cursor)
         return await self._call(call, replies.parse_page, tries=tries)
 
-    async def requests(self, query: endpoints.ListQuery) -> AsyncIterator[ReportRequest]:
+    async def requests(self, query: endpoints.ListQuery) -> AsyncGenerator[ReportRequest, None]:
         """
         Iterate all pages of the list; a page is fetched when it is needed.
 

@@ -16,7 +16,7 @@ from ._exceptions import InvalidArgument
 from ._models import ReportSpec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from ._job import ReportJob
@@ -53,7 +53,7 @@ def checked(specs: Iterable[str | ReportSpec]) -> list[ReportSpec]:
     return values
 
 
-async def each(specs: Sequence[ReportSpec], *, start: Start) -> AsyncIterator[Report]:
+async def each(specs: Sequence[ReportSpec], *, start: Start) -> AsyncGenerator[Report, None]:
     """
     Yield the report of each spec as it is finished; leaving early cancels the jobs.
 

@@ -20,7 +20,7 @@ from ._tasks import shielded
 from ._validation import word
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from datetime import datetime
 
     from ._api import Api
@@ -93,9 +93,11 @@ class PlainCalls:
         status: RequestStatus | str | None = None,
         submitted_after: datetime | None = None,
         submitted_before: datetime | None = None,
-    ) -> AsyncIterator[ReportRequest]:
+    ) -> AsyncGenerator[ReportRequest, None]:
         """
         Iterate the requests of the last 30 days, those of other programs too; all pages.
+
+        On trio, leave the iteration early by `contextlib.aclosing`, to be spared a warning.
 
         Args:
             report_type: Only of this type. Some accounts must give one.

@@ -5,7 +5,7 @@ What is written here is what users may write, with what they get.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_type
@@ -207,6 +207,13 @@ async def many(client: ReportsClient) -> None:
         assert_type(report, Report)
     async for report in client.fetch_reports(kind for kind in ("ITEM", "PROMO")):
         assert_type(report, Report)
+
+
+async def left_early(client: ReportsClient) -> None:
+    async with aclosing(client.fetch_reports(["ITEM"])) as reports:
+        assert_type(await anext(reports), Report)
+    async with aclosing(client.list_requests()) as requests:
+        assert_type(await anext(requests), ReportRequest)
 
 
 async def handles(client: ReportsClient) -> None:
