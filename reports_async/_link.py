@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -52,7 +53,11 @@ class Links:
         self._api = api
         self._clock = clock
         self._limit = limit
-        self._turn = anyio.Lock()
+
+    @cached_property
+    def _turn(self) -> anyio.Lock:
+        # Not before it is needed: most of a thousand accounts want no link now.
+        return anyio.Lock()
 
     async def get(
         self, request_id: str, slot: Slot, *, report_type: str = "", seen_ready: bool = True
