@@ -6,6 +6,7 @@ Instants are aware UTC datetimes, durations seconds.
 
 from __future__ import annotations
 
+import csv
 import os
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +18,6 @@ from attrs import field, frozen
 from ._exceptions import InvalidArgument
 from ._filters import Filters
 from ._http import without_query
-from ._rows import split
 from ._secrets import Secret
 from ._validation import (
     as_seconds,
@@ -228,15 +228,15 @@ class Report:
         Raises:
             InvalidArgument: The file is an archive, as `Downloads(unpack=False)` keeps it.
             UnicodeDecodeError: It is not UTF-8: read `path` in the encoding that it has.
-            csv.Error: A field has more than 16 Mi characters: a quote may be missing.
+            csv.Error: A field is longer than `csv.field_size_limit` allows, which is the process's.
         """
         with self.path.open("rb") as file:
             if file.read(4).startswith(_ARCHIVES):
                 raise InvalidArgument(f"{self.path.name} is kept as an archive: unpack it first.")
         with self.path.open(encoding="utf-8-sig", newline="") as file:
-            rows = split(file)
-            header = next(rows, list[str]())
-            for row in rows:
+            reader = csv.reader(file)
+            header = next(reader, list[str]())
+            for row in reader:
                 if row:
                     missing = [""] * (len(header) - len(row))
                     yield Row(zip(header, row + missing, strict=False))

@@ -44,7 +44,7 @@ FLOORS = (
     {"_sansio"},
     {"_models"},
     {"_courtesy", "_credentials", "_filters"},
-    {"_clock", "_http", "_rows", "_secrets", "_slot", "_tasks", "_validation"},
+    {"_clock", "_http", "_secrets", "_slot", "_tasks", "_validation"},
     {"_exceptions"},
 )
 ADAPTERS = {"stores", "testing", "transports"}
