@@ -300,10 +300,10 @@ class Poller:
         self._lose(self._watches, error)
 
     def _rejected(self, look: plan.Look, error: APIError) -> None:
-        now = self._clock.now()
         if look.endpoint is Endpoint.LIST and isinstance(error, InvalidRequest):
             self._overview.refused(look.report_type, error)
             return
+        now = self._clock.now()
         watches = () if look.request_id is None else self._watches.of(look.request_id)
         young = [watch for watch in watches if (now - watch.submitted_at).total_seconds() < LAG]
         if isinstance(error, RequestNotFound) and young:
