@@ -7,7 +7,6 @@ It checks arguments before a byte is sent; everything else happens further down.
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -15,6 +14,7 @@ import anyio
 
 from ._api import Api
 from ._clock import SystemClock
+from ._credentials import Credentials
 from ._disk import check_directory, check_path
 from ._download import Downloader, Downloads
 from ._exceptions import WebhookError
@@ -36,7 +36,7 @@ from ._sansio.history import History
 from ._statistics import Tally
 from ._submit import Submitter
 from ._tasks import AsyncioTasks, Tasks, TrioTasks, on_asyncio
-from ._validation import word
+from ._validation import instance, word
 from ._workshop import Workshop
 from .stores import MemoryStore
 from .transports import AiohttpTransport
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from types import TracebackType
 
-    from ._credentials import Credentials
     from ._filters import Filters
     from ._models import JobRecord, OnLimit, Report
     from .abc import Clock, Store, Transport
@@ -103,6 +102,10 @@ class ReportsClient(Observed, Opened, PlainCalls):
         downloads: Downloads = Downloads(),  # noqa: B008 -- a frozen value
         clock: Clock | None = None,
     ) -> None:
+        instance(credentials, Credentials, name="credentials")
+        instance(schedule, PollSchedule, name="schedule")
+        instance(timeouts, Timeouts, name="timeouts")
+        instance(downloads, Downloads, name="downloads")
         place = markets.market(market)
         self._site = endpoints.Site(
             base_url=markets.checked_base_url(place.base_url if base_url is None else base_url),
@@ -111,8 +114,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
             channel_type=channel_type,
         )
         self._market = place.name
-        self._directory = Path(directory)
-        check_directory(self._directory)
+        self._directory = check_directory(directory)
         self._clock: Clock = SystemClock() if clock is None else clock
         self._transport: Transport = AiohttpTransport() if transport is None else transport
         self._schedule = schedule

@@ -41,13 +41,17 @@ def told(exc: OSError, *, target: Path) -> str:
     return f"{target.name} could not be written in {target.parent}. {reason}."
 
 
-def check_directory(path: Path) -> None:
+def check_directory(directory: str | os.PathLike[str]) -> Path:
     """
     Make sure that files can be written into a directory; it is made if it does not exist.
 
     Raises:
-        InvalidArgument: It cannot be made, is not a directory, or is not writable.
+        InvalidArgument: It is no path, cannot be made, is no directory, or is not writable.
     """
+    try:
+        path = Path(directory)
+    except TypeError:
+        raise InvalidArgument(f"directory must be a path, not {directory!r}.") from None
     try:
         path.mkdir(parents=True, exist_ok=True)
         # Permission bits lie (root, read-only mounts): only writing tells.
@@ -58,6 +62,7 @@ def check_directory(path: Path) -> None:
             f"directory must be a directory that can be written to, or be made, but {path} is not:"
             f" {exc.strerror}."
         ) from exc
+    return path
 
 
 def check_path(path: Path | None) -> None:

@@ -75,6 +75,14 @@ def one_of(value: str, choices: tuple[str, ...], *, name: str) -> str:
     return value
 
 
+def instance(value: object, kind: type, *, name: str) -> None:
+    """Refuse a value of another kind. It is not shown: what is misplaced may be a secret."""
+    if not isinstance(value, kind):
+        raise InvalidArgument(
+            f"{name} must be of type {kind.__name__}, not {type(value).__name__}."
+        )
+
+
 # What follows is for attrs fields. A converter does not know its field's name (those that do are
 # not understood by type checkers), so it passes on what it cannot convert, for the validator to
 # refuse by name.
@@ -111,6 +119,14 @@ def as_strings(values: Iterable[str]) -> tuple[str, ...]:
 def checked_seconds(_instance: Any, attribute: Attribute[Any], value: float | None) -> None:
     """Validate an attrs field by the rule of `seconds`."""
     seconds(value, name=attribute.name)
+
+
+def checked_count(_instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate an attrs field that is a whole number, not below zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidArgument(
+            f"{attribute.name} must be a whole number, not below zero, but is {value!r}."
+        )
 
 
 def checked_instant(_instance: Any, attribute: Attribute[Any], value: datetime | None) -> None:

@@ -12,7 +12,9 @@ from reports_async import (
     EnumFilter,
     Filters,
     InvalidArgument,
+    Limits,
     PollSchedule,
+    ReportsClient,
     ReportSpec,
     Timeouts,
     WebhookError,
@@ -136,6 +138,10 @@ CLIENTS = {
     "base_url must be an absolute address": {"base_url": ""},
     "service_name must be printable ASCII": {"service_name": "a\nb"},
     "channel_type must be printable ASCII": {"channel_type": " "},
+    "schedule must be of type PollSchedule, not NoneType": {"schedule": None},
+    "timeouts must be of type Timeouts, not int": {"timeouts": 5},
+    "downloads must be of type Downloads, not NoneType": {"downloads": None},
+    "directory must be a path, not None": {"directory": None},
 }
 
 
@@ -167,6 +173,24 @@ def test_directory(new_client, tmp_path):
     for directory in (file, file / "below"):
         with pytest.raises(InvalidArgument, match="directory must be a directory"):
             new_client(directory=directory)
+
+
+def test_no_credentials():
+    """
+    What is no pair of credentials is refused, and not shown.
+    """
+    with pytest.raises(InvalidArgument, match="credentials must be of type Credentials, not str"):
+        ReportsClient("secret")
+
+
+@pytest.mark.parametrize("limit", [{"ratio": -1}, {"floor": "x"}, {"total": 1.5}, {"ratio": True}])
+def test_limits(limit):
+    """
+    How far an archive may grow is told in whole numbers.
+    """
+    (name,) = limit
+    with pytest.raises(InvalidArgument, match=f"{name} must be a whole number, not below zero"):
+        Limits(**limit)
 
 
 def test_credentials():

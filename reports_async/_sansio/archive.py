@@ -11,9 +11,11 @@ import re
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import optional
 
 from reports_async._exceptions import BadArchive, LinkExpired, TruncatedDownload
+from reports_async._validation import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,9 +65,9 @@ class Limits:
         total: Bytes in all; None for no limit, for a report has no largest size.
     """
 
-    ratio: int = 1000
-    floor: int = 64 * 1024 * 1024
-    total: int | None = None
+    ratio: int = field(default=1000, validator=checked_count)
+    floor: int = field(default=64 * 1024 * 1024, validator=checked_count)
+    total: int | None = field(default=None, validator=optional(checked_count))
 
     def check(self, unpacked: int, *, packed: int) -> None:
         """Raise `BadArchive` when *packed* bytes must not become *unpacked* bytes."""
