@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import evolve
 
@@ -20,9 +20,10 @@ from ._models import RETENTION, JobRecord
 from ._sansio import window
 from ._sansio.lifecycle import of_request
 from ._sansio.strictness import Strictness
+from ._tasks import shielded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
     from datetime import datetime
 
     from ._models import ReportRequest
@@ -30,10 +31,18 @@ if TYPE_CHECKING:
     from ._sansio.skew import Skew
     from .abc import Clock, Store
 
+Value = TypeVar("Value")
+
 logger = logging.getLogger("reports_async")
 
 LEASE = 90.0
 """Seconds after which a silent process is taken for dead. Renewed before every step."""
+
+STEPS: Final = 8
+"""Calls of the store, each as slow as the slowest of late, by which a lease is longer."""
+
+RECENT: Final = 600.0
+"""Seconds for which a slow call of the store is remembered."""
 
 MARGIN = timedelta(seconds=2)
 """Added to an hour that only the server's clock tells: its dates have whole seconds."""
@@ -54,12 +63,32 @@ class Gate:
         self._account = account
         self._clock = clock
         self._history = history
+        self._slowest, self._slowest_at = 0.0, 0.0
         self.strictness = Strictness()
+
+    @property
+    def lease(self) -> float:
+        """
+        Seconds for which who works on a record keeps it.
+
+        The slower the store, the longer: what waits in its queue must not lose its lease there, or
+        all who wait would claim again and again, and be that queue.
+        """
+        return min(LEASE + STEPS * self._slowest, window.PERIOD)
+
+    async def _timed(self, call: Awaitable[Value]) -> Value:
+        began = self._clock.monotonic()
+        value = await call
+        now = self._clock.monotonic()
+        if now - began >= self._slowest or now - self._slowest_at > RECENT:
+            self._slowest, self._slowest_at = now - began, now
+        return value
 
     async def records(self, report_type: str | None = None) -> Sequence[JobRecord]:
         """Return what is remembered, newest first; learn what it tells of the server."""
         now = self._clock.now()
-        records = await self._store.records(self._account, now=now, report_type=report_type)
+        reading = self._store.records(self._account, now=now, report_type=report_type)
+        records = await self._timed(reading)
         for record in records:
             self.strictness.learn(record.list_refused_at, now=now)
             if record.request_id and record.submitted_at and record.generated_at:
@@ -90,15 +119,15 @@ class Gate:
             reserved_at=now,
             holds_until=now + timedelta(seconds=window.PERIOD),
             owner=owner,
-            lease_until=now + timedelta(seconds=LEASE),
+            lease_until=now + timedelta(seconds=self.lease),
         )
-        holder = await self._store.reserve(record, now=now)
+        holder = await self._timed(self._store.reserve(record, now=now))
         return holder, holder.key == record.key
 
-    async def claim(self, record: JobRecord, *, owner: str, lease: float = LEASE) -> bool:
-        """Become, or stay, the one who works on a record."""
-        now = self._clock.now()
-        return await self._store.claim(record.key, owner=owner, now=now, lease=lease)
+    async def claim(self, record: JobRecord, *, owner: str, within: float = 0.0) -> bool:
+        """Become, or stay, the one who works on a record, for a lease and *within* seconds."""
+        now, lease = self._clock.now(), self.lease + within
+        return await self._timed(self._store.claim(record.key, owner=owner, now=now, lease=lease))
 
     async def current(self, record: JobRecord) -> JobRecord | None:
         """Return a record as it stands by now, if it is still there."""
@@ -114,7 +143,7 @@ class Gate:
         The lease outlives a call that ends *within* so many seconds; None is as long as any.
         """
         longest = LONGEST_CALL if within is None else min(within, LONGEST_CALL)
-        if not await self.claim(record, owner=owner, lease=LEASE + longest):
+        if not await self.claim(record, owner=owner, within=longest):
             return None
         try:
             current = await self.current(record)
@@ -146,6 +175,39 @@ class Gate:
             holds_until=now + timedelta(seconds=window.PERIOD + longest),
         )
         await self.save(sent)
+        return sent
+
+    async def to_send(
+        self, record: JobRecord, *, owner: str, within: float | None
+    ) -> JobRecord | None:
+        """
+        Write down that the create goes out now, with a lease that outlives the call.
+
+        None where another has gone on with the record.
+
+        Raises:
+            StoreError: Too slow: the hour would be half over. Nothing may be sent.
+        """
+        start = began = self._clock.monotonic()
+        lease = self.lease
+        mine = await self.mine(record, owner=owner, within=within)
+        if mine is None or mine.sent_at != record.sent_at:
+            return None
+        sent = await shielded(self.sending(mine, within=within))
+        while (now := self._clock.monotonic()) - began > lease / 2:
+            if now - start > window.PERIOD / 2:
+                raise StoreError(
+                    f"{record.report_type}: the store took {now - start:.0f} s to get ready for "
+                    "its create call. That was not sent: ask again when the store is quicker.",
+                    report_type=record.report_type,
+                )
+            # Our lease may have ended before that was written. Who claimed the record meanwhile
+            # did not see it, and may have sent; what that one wrote, we may have written over.
+            current = await self.current(sent)
+            kept = current is not None and current.owner == owner
+            began, lease = self._clock.monotonic(), self.lease
+            if not kept or await self.mine(sent, owner=owner, within=within) is None:
+                return None
         return sent
 
     async def confirm(self, record: JobRecord, request: ReportRequest) -> JobRecord:
@@ -184,7 +246,7 @@ class Gate:
 
     async def save(self, record: JobRecord) -> None:
         """Write a record down."""
-        await self._store.save(record, now=self._clock.now())
+        await self._timed(self._store.save(record, now=self._clock.now()))
 
     async def note(self, record: JobRecord) -> None:
         """

@@ -26,7 +26,6 @@ from ._exceptions import (
 )
 from ._listing import Listing, Wish
 from ._models import RETENTION, JobRecord
-from ._quota import LEASE
 from ._sansio import endings, matching, window
 from ._sansio.backoff import retry_delay
 from ._sansio.events import Accepted, Reserved, Uncertain, Waiting
@@ -254,17 +253,7 @@ class _Submission:
             return partial(self._used_by_others, sending, exc)
 
     async def _sending(self, record: JobRecord) -> JobRecord | None:
-        """Write down that the create goes out, with time left for it; None where it is not ours."""
-        within, began = self._timeouts.call, self._clock.monotonic()
-        mine = await self._gate.mine(record, owner=self._wish.owner, within=within)
-        if mine is None or mine.sent_at != record.sent_at:
-            return None
-        mine = await shielded(self._gate.sending(mine, within=within))
-        while self._clock.monotonic() - began > LEASE / 2:
-            began = self._clock.monotonic()
-            if await self._gate.mine(mine, owner=self._wish.owner, within=within) is None:
-                return None
-        return mine
+        return await self._gate.to_send(record, owner=self._wish.owner, within=self._timeouts.call)
 
     async def _send(self, record: JobRecord) -> JobRecord:
         # Shielded: once the call is out, its reply must be written down, whoever lost interest.

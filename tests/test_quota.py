@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import anyio
 import pytest
 from attrs import evolve
 
 from reports_async import JobStatus, MemoryStore, ReportRequest, RequestStatus, StoreError
-from reports_async._quota import LEASE, LONGEST_CALL, MARGIN, Gate
+from reports_async._quota import LEASE, LONGEST_CALL, MARGIN, RECENT, STEPS, Gate
 from reports_async._sansio.history import History
 from reports_async._sansio.skew import Skew
 
@@ -386,3 +387,33 @@ async def test_no_store_to_ask(clock, caplog):
     store.down = "claim"
     await gate.give_back(record, owner="me")
     assert "ITEM_MX: its hour cannot be given back: no claim" in caplog.messages
+
+
+class Slow(MemoryStore):
+    """
+    A store that takes so many seconds to tell what it remembers.
+    """
+
+    delay = 0.0
+
+    async def records(self, account, *, now, report_type=None):
+        await anyio.sleep(self.delay)
+        return await super().records(account, now=now, report_type=report_type)
+
+
+async def test_lease_of_a_slow_store(clock):
+    """
+    The slower the store was of late, the longer is a lease; an hour at most.
+    """
+    store = Slow()
+    gate = Gate(store, account="acme", clock=clock, history=History(2700.0))
+    leases = []
+    for store.delay in (20, 0, 1000):
+        await gate.records()
+        leases.append(gate.lease)
+    store.delay = 1
+    await clock.sleep(RECENT)
+    await gate.records()
+
+    assert [LEASE + STEPS * 20, LEASE + STEPS * 20, 3600] == leases
+    assert LEASE + STEPS == gate.lease
