@@ -2,18 +2,20 @@
 A store that survives its own failure: an id that the server gave is never dropped.
 
 Wraps any `Store`. While that one is down, records that have a request id wait in memory and are
-written when it is back; what must be known before something is sent still fails at once.
+written when it is back; what must be known before something is sent still fails at once. Whatever a
+store raises is a `StoreError` from here on.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from ._exceptions import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Generator, Sequence
     from datetime import datetime
 
     from ._models import JobRecord
@@ -23,6 +25,19 @@ logger = logging.getLogger("reports_async")
 
 PAUSES: Final = (1.0, 5.0, 15.0, 60.0)
 """Seconds between tries to write what waits; the last one repeats."""
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    # A store of the user's may raise its driver's errors: nobody above is to know them all.
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as exc:
+        raise StoreError(
+            f"The store failed: {exc!r}. It cannot be used until that is over."
+        ) from exc
 
 
 class Ledger:
@@ -38,7 +53,8 @@ class Ledger:
 
     async def reserve(self, record: JobRecord, *, now: datetime) -> JobRecord:
         """Take the hour; fails with the store, because nothing may be sent without it."""
-        holder = await self._store.reserve(record, now=now)
+        with _translated():
+            holder = await self._store.reserve(record, now=now)
         if holder.key == record.key:
             self._claimed.add(record.key)
         return holder
@@ -46,7 +62,8 @@ class Ledger:
     async def claim(self, key: str, *, owner: str, now: datetime, lease: float) -> bool:
         """Become, or stay, the one who works on a record; what was ours stays so meanwhile."""
         try:
-            claimed = await self._store.claim(key, owner=owner, now=now, lease=lease)
+            with _translated():
+                claimed = await self._store.claim(key, owner=owner, now=now, lease=lease)
         except StoreError as exc:
             if key not in self._claimed:
                 raise
@@ -59,7 +76,8 @@ class Ledger:
     async def save(self, record: JobRecord, *, now: datetime) -> None:
         """Write a record; one that has a request id is kept until it can be written."""
         try:
-            await self._store.save(record, now=now)
+            with _translated():
+                await self._store.save(record, now=now)
         except StoreError as exc:
             if record.request_id is None:
                 raise
@@ -83,7 +101,8 @@ class Ledger:
         """Forget a record. Where the store is down, its hour stays reserved until it ends."""
         self._claimed.discard(key)
         try:
-            await self._store.delete(key)
+            with _translated():
+                await self._store.delete(key)
         except StoreError as exc:
             logger.warning("An hour could not be given back: %s", exc)
 
@@ -91,7 +110,8 @@ class Ledger:
         self, account: str, *, now: datetime, report_type: str | None = None
     ) -> Sequence[JobRecord]:
         """Return an account's records, those that wait to be written included."""
-        stored = await self._store.records(account, now=now, report_type=report_type)
+        with _translated():
+            stored = await self._store.records(account, now=now, report_type=report_type)
         if not self._unwritten:
             return stored
         merged = {record.key: record for record in stored}
@@ -104,15 +124,18 @@ class Ledger:
 
     async def aclose(self) -> None:
         """Write what waits, if that can be done now, and close the store."""
-        await self._flush()
-        for record in self._unwritten.values():
-            logger.error(
-                "%s: request %s was never written down, the store is still down. Resume it by its "
-                "id within 30 days.",
-                record.report_type,
-                record.request_id,
-            )
-        await self._store.aclose()
+        try:
+            await self._flush()
+            for record in self._unwritten.values():
+                logger.error(
+                    "%s: request %s was never written down, the store is still down. Resume it by "
+                    "its id within 30 days.",
+                    record.report_type,
+                    record.request_id,
+                )
+        finally:
+            with _translated():
+                await self._store.aclose()
 
     def _write_later(self) -> None:
         if self.start is not None and not self._writing:
@@ -132,7 +155,8 @@ class Ledger:
     async def _flush(self) -> None:
         for record in list(self._unwritten.values()):
             try:
-                await self._store.save(record, now=self._clock.now())
+                with _translated():
+                    await self._store.save(record, now=self._clock.now())
             except StoreError as exc:
                 logger.debug("The store is still down: %s", exc)
                 return

@@ -270,7 +270,7 @@ async def test_no_limit(new_client, simulator):
 
 async def test_defect_of_a_store(new_client, simulator, caplog):
     """
-    A store that raises what no store should does not keep a job from ending.
+    A store that raises what no store should is taken for one that is down: the job goes on.
     """
 
     class Broken(MemoryStore):
@@ -281,9 +281,25 @@ async def test_defect_of_a_store(new_client, simulator, caplog):
 
     simulator.fail_generation("B")
     async with new_client(store=Broken()) as client:
-        with pytest.raises(ZeroDivisionError):
-            await client.fetch_report("A")
+        report = await client.fetch_report("A")
         with pytest.raises(ReportFailed):
             await client.fetch_report("B")
 
-    assert 2 == sum(record.exc_info is not None for record in caplog.records)
+    assert report.path.exists()
+    assert 2 == caplog.text.count("could not be written down")
+    assert "The store failed: ZeroDivisionError()" in caplog.text
+
+
+async def test_defect_at_the_end(new_client, simulator, caplog):
+    """
+    A defect where the last word is written down does not keep a job from ending with it.
+    """
+    simulator.fail_generation("B")
+    async with new_client() as client:
+        job = client.request_report("B")
+        await until(job, Accepted)
+        client._gate.note = None
+        with pytest.raises(ReportFailed):
+            await job
+
+    assert 1 == sum(record.exc_info is not None for record in caplog.records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import pytest
@@ -224,6 +225,73 @@ async def test_an_hour_that_cannot_be_given_back(ledger, store, clock, caplog):
     await ledger.delete("a")
 
     assert "An hour could not be given back" in caplog.text
+
+
+class ForeignStore(ShakyStore):
+    """
+    A store that raises its driver's errors.
+    """
+
+    def check(self):
+        if self.down:
+            raise KeyError("driver")
+
+    async def aclose(self):
+        await super().aclose()
+        self.check()
+
+
+@pytest.mark.parametrize("store", [ForeignStore()])
+async def test_foreign_errors(ledger, store, clock):
+    """
+    Whatever a store raises is a `StoreError`, with the cause chained.
+    """
+    record = make(clock, request_id=None)
+    store.down = True
+
+    for call in (
+        partial(ledger.reserve, record, now=clock.now()),
+        partial(ledger.claim, "a", owner="me", now=clock.now(), lease=90),
+        partial(ledger.save, record, now=clock.now()),
+        partial(ledger.records, "acme", now=clock.now()),
+        ledger.aclose,
+    ):
+        with pytest.raises(StoreError, match=r"failed: KeyError\('driver'\)") as excinfo:
+            await call()
+        assert isinstance(excinfo.value.__cause__, KeyError)
+    await ledger.delete("a")
+
+
+@pytest.mark.parametrize("store", [ForeignStore()])
+async def test_foreign_errors_lose_no_id(ledger, store, clock):
+    """
+    Nor does such an error end the tries to write what waits.
+    """
+    store.down = True
+    await ledger.save(make(clock), now=clock.now())
+    await clock.sleep(200)
+    store.down = False
+    await clock.sleep(65)
+
+    assert ["R1"] == [one.request_id for one in await records(store, clock)]
+
+
+async def test_closed_though_cancelled(store, clock):
+    """
+    The store is closed even where the last try to write what waits is given up.
+    """
+
+    async def save(record, *, now):
+        await anyio.sleep_forever()
+
+    ledger = Ledger(store, clock=clock)
+    store.down = True
+    await ledger.save(make(clock), now=clock.now())
+    store.save = save
+    with anyio.move_on_after(5):
+        await ledger.aclose()
+
+    assert store.closed
 
 
 async def test_closed_too_early(store, clock, caplog):
