@@ -152,6 +152,11 @@ class Poller:
             while self._watches:
                 self._end_overdue()
                 await self._sleep(self._proceed())
+        except Exception as exc:
+            # A defect in the plan, or in a clock: as one in a look, it must not be hidden by a
+            # wait for ever.
+            logger.exception("%r broke", self._watches)
+            self._lose(self._watches, exc)
         finally:
             self._running = False
 
@@ -247,6 +252,8 @@ class Poller:
 
     async def _look(self, look: plan.Look) -> None:
         covered, now = self._covered(look), self._clock.monotonic()
+        if not covered:
+            return  # who was to be looked at has left since this was planned
         self._hurried.clear()
         prompted = any(watch.notified for watch in covered)
         for watch in covered:

@@ -7,6 +7,7 @@ import re
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -1044,6 +1045,57 @@ async def test_defect(bench):
 
         for waiter in waiters:
             assert "a defect" == str(await waiter.outcome())
+
+
+class BrokenClock(LoopClock):
+    """
+    A clock with a defect, now and then.
+    """
+
+    broken = False
+
+    async def sleep(self, seconds):
+        if self.broken:
+            raise ValueError("a defect")
+        await super().sleep(seconds)
+
+
+async def test_defect_between_looks(bench):
+    """
+    So does a defect where no look is under way; who is watched after it is looked after.
+    """
+    async with bench(clock=BrokenClock()) as room:
+        waiters = room.wait_for("A", "B", limit=None)
+        room.clock.broken = True
+        for waiter in waiters:
+            assert "a defect" == str(await waiter.outcome())
+        room.clock.broken = False
+        (later,) = room.wait_for("C")
+
+        assert "READY" == await later.outcome()
+
+
+async def test_left_before_the_look(bench, caplog):
+    """
+    Who leaves when the look at it is planned and not yet under way harms nobody, and costs no call.
+    """
+    async with bench() as room:
+        room.poller._strictness.learn(room.clock.now())
+        leaving, staying = room.wait_for("A", "B")
+        await room.clock.sleep(0)
+        start = room.poller._tasks.start
+
+        def start_late(work):
+            start(work)
+            room.poller.unwatch(leaving.watch)
+
+        room.poller._tasks = SimpleNamespace(start=start_late)
+        room.poller.hurry(leaving.watch.request_id)
+
+        assert "READY" == await staying.outcome()
+        assert [] == leaving.told
+        assert [] == [call for call in room.simulator.calls if "A" == call.report_type]
+    assert "broke" not in caplog.text
 
 
 # -- limits ---------------------------------------------------------------------------------------

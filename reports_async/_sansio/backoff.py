@@ -15,6 +15,8 @@ from attrs import field, frozen
 from reports_async._exceptions import InvalidArgument
 from reports_async._validation import seconds
 
+from .generation import STEP
+
 if TYPE_CHECKING:
     from attrs import Attribute
 
@@ -45,7 +47,7 @@ class PollSchedule:
         factor: How fast the waits grow; 1 keeps them all at *first*.
         cap: The longest wait between two looks.
         window: How long the server may take (the API says up to 45 minutes): a look is due when
-            it closes.
+            it closes. 15 seconds at least.
     """
 
     first: float = field(default=15.0, converter=_as_seconds, validator=_needed)
@@ -58,6 +60,11 @@ class PollSchedule:
             raise InvalidArgument("first must be more than zero seconds.")
         if self.cap < self.first:
             raise InvalidArgument("cap must not be less than first.")
+        if self.window < STEP:
+            raise InvalidArgument(
+                f"window must be at least {STEP:.0f} seconds, but is {self.window:g}: looks are "
+                "planned in steps of that."
+            )
 
     def next_delay(self, elapsed: float, *, jitter: float = 0.0) -> float:
         """

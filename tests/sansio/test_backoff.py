@@ -24,7 +24,7 @@ def schedules(draw):
         first=first,
         factor=draw(st.floats(min_value=1.0, max_value=100.0)),
         cap=draw(st.floats(min_value=first, max_value=7200.0)),
-        window=draw(st.floats(min_value=0.0, max_value=20_000.0)),
+        window=draw(st.floats(min_value=15.0, max_value=20_000.0)),
     )
 
 
@@ -67,7 +67,7 @@ def test_even_pace():
     """
     A factor of 1 keeps all waits at the shortest.
     """
-    schedule = PollSchedule(first=60, factor=1, window=0)
+    schedule = PollSchedule(first=60, factor=1, window=15)
 
     assert {60.0} == {schedule.next_delay(elapsed) for elapsed in (0.0, 60.0, 5e6)}
 
@@ -162,6 +162,8 @@ def test_durations():
         ({"cap": math.inf}, "cap"),
         ({"window": None}, "window"),
         ({"window": -1}, "window"),
+        ({"window": 0}, "window"),
+        ({"window": 14.9}, "window"),
         ({"factor": 0.99}, "factor"),
         ({"factor": math.nan}, "factor"),
         ({"factor": math.inf}, "factor"),
