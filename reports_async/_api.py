@@ -252,9 +252,16 @@ class Api:
     async def _authorized(self, call: endpoints.Call) -> tuple[endpoints.Call, HTTPResponse]:
         """Return the call as it was sent, which the error of a bad reply needs, and the reply."""
         # Spent before the first await: two that found the last token here cannot both use it.
+        spent_at = self._clock.monotonic()
         if call.endpoint in self.budgets:
             self._spend(call.endpoint)
-        token = await self._auth.token()
+        try:
+            token = await self._auth.token()
+        except BaseException:
+            if (bucket := self.budgets.get(call.endpoint)) is not None:
+                now = self._clock.monotonic()
+                self.budgets[call.endpoint] = bucket.unspent(now, since=spent_at)
+            raise
         sent, response = await self._send(call, token)
         if response.status == UNAUTHORIZED:
             # A token can die early. A 401 surely did nothing, so even a create is safe to repeat.

@@ -536,6 +536,39 @@ async def test_retry_at_untold(scripted, clock):
     assert 180 == pytest.approx(api.budgets[Endpoint.LINK].wait(clock.monotonic()))
 
 
+@pytest.mark.parametrize("call", [Api.link, Api.status], ids=["link", "status"])
+async def test_no_token_no_call(scripted, clock, call):
+    """
+    A call that is not sent, because there is no token for it, costs nothing of the budget.
+    """
+    api, transport = scripted(tokens=[failure(500)] * 99)
+    for _ in range(3):
+        with pytest.raises(ServerError):
+            await call(api, "R1")
+    with anyio.move_on_after(0.5):
+        await call(api, "R1")
+    with pytest.raises(ServerError):
+        await create(api)
+
+    assert {20} == {bucket.available(clock.monotonic()) for bucket in api.budgets.values()}
+    assert 0 == transport.count("reportRequests")
+
+
+async def test_last_call_of_a_budget(api, simulator, clock):
+    """
+    The last call is nobody else's while its token is waited for.
+    """
+    api.budgets[Endpoint.LINK] = evolve(api.budgets[Endpoint.LINK], tokens=1.0, as_of=0.0)
+    simulator.delay("token", 20)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(api.link, "R1")
+        await anyio.wait_all_tasks_blocked()
+        assert not api.affords(Endpoint.LINK)
+        tasks.cancel_scope.cancel()
+
+    assert api.affords(Endpoint.LINK)
+
+
 async def test_create_refused_for_the_hour(clock):
     """
     A create that meets a taken hour is told when it opens, where the server tells.

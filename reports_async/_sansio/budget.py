@@ -99,6 +99,13 @@ class Bucket:
         bucket = self.at(now)
         return evolve(bucket, tokens=bucket.tokens - 1.0)
 
+    def unspent(self, now: float, *, since: float) -> Bucket:
+        """Return the bucket at *now* after a call that was spent at *since*, and never sent."""
+        if self.told_at > since:
+            return self  # by what the server counts, and that was not counted
+        bucket = self.at(now)
+        return evolve(bucket, tokens=min(bucket.tokens + 1.0, float(self.capacity)))
+
     def learn(
         self, now: float, *, tokens: int | None, next_in: float | None, alone: bool = True
     ) -> Bucket:

@@ -104,6 +104,17 @@ def test_clock_that_goes_back():
     assert 1 == bucket.available(1180.0)
 
 
+def test_unspent():
+    """
+    A call that was not sent is given back, but for what the server told since: it knew of none.
+    """
+    assert 15 == spent(6).unspent(0.0, since=0.0).available(0.0)
+    assert 20 == spent(1).unspent(200.0, since=0.0).available(200.0)
+    told = spent(6).learn(10.0, tokens=3, next_in=None)
+    assert 3 == told.unspent(20.0, since=5.0).available(20.0)
+    assert 4 == told.spend(20.0).unspent(20.0, since=20.0).unspent(20.0, since=10.0).available(20.0)
+
+
 def test_learned_count():
     """
     The server's count goes before our own: other programs spend too.
