@@ -35,8 +35,9 @@ def _translated() -> Generator[None]:
     except StoreError:
         raise
     except Exception as exc:
+        # Not in its words: those of a driver may have a password in them.
         raise StoreError(
-            f"The store failed: {exc!r}. It cannot be used until that is over."
+            f"The store failed with {type(exc).__name__}. It cannot be used until that is over."
         ) from exc
 
 

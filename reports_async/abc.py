@@ -80,13 +80,11 @@ class Store(Protocol):
     share it.
 
     Where the store cannot be used, every method but `aclose` raises `StoreError`, with the cause
-    chained: then nothing is sent that could not be remembered.
+    chained: then nothing is sent that could not be remembered. Any other error is taken for one.
 
     *now* is the caller's clock, and so are all instants that come in and go out. A store for many
     machines may compare by a clock of its own: it then trusts only differences (``holds_until -
     now``), and gives `holds_until` and `lease_until` back in terms of the *now* it is asked with.
-
-    A call that fails raises `StoreError`, with the cause chained; any other error is taken for one.
     """
 
     async def reserve(self, record: JobRecord, *, now: datetime) -> JobRecord:

@@ -287,7 +287,7 @@ async def test_defect_of_a_store(new_client, simulator, caplog):
 
     assert report.path.exists()
     assert 2 == caplog.text.count("could not be written down")
-    assert "The store failed: ZeroDivisionError()" in caplog.text
+    assert "The store failed with ZeroDivisionError" in caplog.text
 
 
 async def test_defect_at_the_end(new_client, simulator, caplog):

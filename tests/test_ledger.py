@@ -256,7 +256,7 @@ async def test_foreign_errors(ledger, store, clock):
         partial(ledger.records, "acme", now=clock.now()),
         ledger.aclose,
     ):
-        with pytest.raises(StoreError, match=r"failed: KeyError\('driver'\)") as excinfo:
+        with pytest.raises(StoreError, match="failed with KeyError") as excinfo:
             await call()
         assert isinstance(excinfo.value.__cause__, KeyError)
     await ledger.delete("a")

@@ -1080,7 +1080,7 @@ async def test_left_before_the_look(bench, caplog):
     Who leaves when the look at it is planned and not yet under way harms nobody, and costs no call.
     """
     async with bench() as room:
-        room.poller._strictness.learn(room.clock.now())
+        room.poller._overview._strictness.learn(room.clock.now(), now=room.clock.now())
         leaving, staying = room.wait_for("A", "B")
         await room.clock.sleep(0)
         start = room.poller._tasks.start
