@@ -72,6 +72,8 @@ class Api:
         self.budgets = {
             endpoint: Bucket() for endpoint in (Endpoint.LIST, Endpoint.STATUS, Endpoint.LINK)
         }
+        # Whether another program is known to be at work, beside what is missing of the budgets.
+        self.shared = False
         self.skew = Skew()
         self._dated = False
         self.hub = Hub()
@@ -335,9 +337,10 @@ class Api:
                 bucket = bucket.learn(monotonic, tokens=hints.tokens, next_in=wait, alone=alone)
             self.budgets[endpoint] = bucket
             # Who is noticed at one kind of look makes the other as well.
-            others = any(self.budgets[look].drained for look in LOOKS)
-            for look in LOOKS:
-                self.budgets[look] = evolve(self.budgets[look], others=others)
+            others = self.shared or any(self.budgets[look].drained for look in LOOKS)
+            for kind in self.budgets:
+                noticed = others if kind in LOOKS else self.shared
+                self.budgets[kind] = evolve(self.budgets[kind], others=noticed)
         return retry_at
 
     async def _fetch_token(self) -> replies.Token:

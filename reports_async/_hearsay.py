@@ -9,6 +9,7 @@ costs a call and gains nothing. What others have seen is read in the store.
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
@@ -16,12 +17,13 @@ from attrs import evolve
 from ._exceptions import StoreError
 from ._models import JobStatus, ReportRequest, RequestStatus
 from ._sansio.endpoints import Endpoint
+from ._shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ._api import Api
-    from ._models import DownloadLink
+    from ._models import DownloadLink, JobRecord
     from ._quota import Gate
     from ._tasks import Tasks
     from ._watches import Watches
@@ -75,35 +77,67 @@ class Hearsay:
         self._asked = frozenset[str]()
         self._links: dict[str, tuple[float, DownloadLink]] = {}
         self._early: dict[str, bool] = {}
+        self._shares = Shares(gate, clock=clock)
+        self._read_at = -math.inf
 
     @property
     def others(self) -> bool:
         """Whether other programs spend from the budgets: they may share the store as well."""
-        return any(bucket.spare for bucket in self._api.budgets.values())
+        return self._shares.begun or any(bucket.spare for bucket in self._api.budgets.values())
 
-    async def read(self) -> None:
-        """Learn from the store what others have seen to be READY."""
+    def due_in(self) -> float:
+        """Return the seconds until the store is to be read again; without end where it is not."""
+        if not self.others:
+            return math.inf
+        return max(0.0, self._read_at + PAUSE - self._clock.monotonic())
+
+    @property
+    def theirs(self) -> frozenset[str]:
+        """The requests that others who share the store look after: no look of ours is needed."""
+        return self._shares.theirs
+
+    async def read(self, *, well: bool = True) -> None:
+        """
+        Learn from the store what others have seen to be READY, and what they look after.
+
+        Args:
+            well: The looks that are made here succeed.
+        """
         try:
             records = await self._gate.records()
+            waiting = [record for record in records if self._watches.of(record.request_id or "")]
+            for record in waiting:
+                if record.status in SEEN:
+                    self._ready(record)
+            if self.others:
+                left = (one for one in waiting if self._watches.of(one.request_id or ""))
+                await self._shares.settle(left, well=well)
         except StoreError as exc:
             logger.debug("The store tells nothing now: %s", exc)
-            return
-        for record in records:
-            if record.request_id is None or record.status not in SEEN:
-                continue
-            for watch in self._watches.of(record.request_id):
-                watch.excused = True  # no webhook was missed by this
-                self._saw(
-                    [
-                        ReportRequest(
-                            request_id=record.request_id,
-                            status=RequestStatus.READY,
-                            raw_status=RequestStatus.READY.value,
-                            report_type=record.report_type,
-                            generated_at=record.generated_at,
-                        )
-                    ]
+            self._shares.doubt()
+        self._read_at = self._clock.monotonic()
+        self._api.shared = self._shares.shared
+
+    def _ready(self, record: JobRecord) -> None:
+        assert record.request_id is not None
+        for watch in self._watches.of(record.request_id):
+            watch.excused = True  # no webhook was missed by this
+        self._saw(
+            [
+                ReportRequest(
+                    request_id=record.request_id,
+                    status=RequestStatus.READY,
+                    raw_status=RequestStatus.READY.value,
+                    report_type=record.report_type,
+                    generated_at=record.generated_at,
                 )
+            ]
+        )
+
+    def end(self) -> None:
+        """Forget who else looks: nobody waits here."""
+        self._shares.end()
+        self._api.shared = False
 
     def keep(self, request_id: str, *, ready: bool) -> None:
         """Remember that something moved a request that nobody waits for yet, or made it *ready*."""

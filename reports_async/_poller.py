@@ -9,6 +9,7 @@ well. It never downloads and never writes records.
 from __future__ import annotations
 
 import logging
+import math
 import random
 from copy import copy
 from typing import TYPE_CHECKING, Final
@@ -25,7 +26,7 @@ from ._exceptions import (
     ServerError,
     TransportError,
 )
-from ._hearsay import PAUSE, Hearsay
+from ._hearsay import Hearsay
 from ._models import RequestStatus
 from ._overview import Overview
 from ._sansio import plan
@@ -100,6 +101,8 @@ class Poller:
         self._looked: Endpoint | None = None
         self._nap: anyio.CancelScope | None = None
         self._acquainted = False
+        # Whether the last look succeeded.
+        self._well = True
         self._refusals = 0
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
@@ -152,6 +155,7 @@ class Poller:
             while self._watches:
                 self._end_overdue()
                 await self._sleep(self._proceed())
+            self._hearsay.end()
         except Exception as exc:
             # A defect in the plan, or in a clock: as one in a look, it must not be hidden by a
             # wait for ever.
@@ -171,6 +175,8 @@ class Poller:
         if self._looking or not self._watches:
             return None
         made = self._plan()
+        if made is None:
+            return None
         self._announce(made)
         if (look := made.look) is None:
             return made.wait
@@ -193,9 +199,16 @@ class Poller:
         logger.debug("%s", planned)
         self._api.hub.tell(None, planned)
 
-    def _plan(self) -> plan.Plan:
-        strict = self._overview.wants_type
-        waiting = self._watches.waiting(unlistable=self._overview.unlistable, strict=strict)
+    def _plan(self) -> plan.Plan | None:
+        """Return what to do; None where others look after all that is waited for."""
+        strict, theirs = self._overview.wants_type, self._hearsay.theirs
+        waiting = [
+            one
+            for one in self._watches.waiting(unlistable=self._overview.unlistable, strict=strict)
+            if one.urgent or one.request_id not in theirs
+        ]
+        if not waiting:
+            return None
         means = plan.Means(
             now=self._clock.monotonic(),
             budgets=self._api.budgets,
@@ -215,11 +228,15 @@ class Poller:
             left = max(0.0, end - self._clock.monotonic())
             seconds = left if seconds is None else min(left, seconds)
         with anyio.CancelScope() as self._nap:
-            while self._watches and self._hearsay.others and (seconds is None or seconds > PAUSE):
-                await self._clock.sleep(PAUSE)
-                await self._hearsay.read()
-                seconds = None if seconds is None else seconds - PAUSE
-            if seconds is not None:
+            seconds = math.inf if seconds is None else seconds
+            while self._watches and (pause := self._hearsay.due_in()) < seconds:
+                await self._clock.sleep(pause)
+                seconds -= pause
+                theirs = self._hearsay.theirs
+                await self._hearsay.read(well=self._well)
+                if theirs != self._hearsay.theirs:
+                    seconds = 0.0  # what is to be looked at here is planned anew
+            if seconds < math.inf:
                 await self._clock.sleep(max(0.0, seconds))
             elif self._watches:
                 await anyio.sleep_forever()
@@ -230,8 +247,10 @@ class Poller:
             self._nap.cancel()
 
     async def _make(self, look: plan.Look) -> None:
+        self._well = False
         try:
             await self._look(look)
+            self._well = True
         except (TransportError, ServerError, RateLimited) as exc:
             # The wait goes on; the budget has learned from a 429, the plan takes care of the rest.
             logger.info("%r failed, the wait goes on: %s", look, exc)
@@ -331,4 +350,6 @@ class Poller:
     def __repr__(self) -> str:
         if not self._watches:
             return "<Poller 0 waiting, nothing to do>"
-        return f"<Poller {len(self._watches)} waiting, next in {self._plan().wait:.0f} s>"
+        made = self._plan()
+        then = "others look" if made is None else f"next in {made.wait:.0f} s"
+        return f"<Poller {len(self._watches)} waiting, {then}>"

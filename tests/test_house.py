@@ -31,7 +31,7 @@ FLOORS = (
     {"_submit", "_link", "_feed", "_recall"},
     {"_poller", "_download", "_listing", "_subscriptions"},
     {"_fetch", "_hearsay", "_overview"},
-    {"_watches"},
+    {"_shares", "_watches"},
     {"_part"},
     {"_intake"},
     {"_ahead"},
