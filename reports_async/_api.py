@@ -327,7 +327,7 @@ class Api:
         self, endpoint: Endpoint, hints: replies.Hints, *, refused: bool, alone: bool
     ) -> datetime | None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        retry_at = next_call_at(hints, now=now, skew=self.skew)
+        retry_at = next_call_at(hints, now=now, skew=self.skew, refused=refused)
         wait = None if retry_at is None else max(0.0, (retry_at - now).total_seconds())
         if endpoint in self.budgets:
             bucket = self.budgets[endpoint]

@@ -569,6 +569,20 @@ async def test_last_call_of_a_budget(api, simulator, clock):
     assert api.affords(Endpoint.LINK)
 
 
+@pytest.mark.parametrize(("told", "wait"), [(3600, 3600), (7000, 7000), (10**6, 7200)])
+async def test_long_refusal(scripted, clock, told, wait):
+    """
+    A 429 is obeyed for as long as it says, but for two hours at most: then it is asked again.
+    """
+    api, _ = scripted(failure(429, retry_after=told))
+
+    with pytest.raises(RateLimited) as caught:
+        await api.link("R1")
+
+    assert clock.now() + timedelta(seconds=wait) == caught.value.retry_at
+    assert wait == pytest.approx(api.budgets[Endpoint.LINK].wait(clock.monotonic()))
+
+
 async def test_create_refused_for_the_hour(clock):
     """
     A create that meets a taken hour is told when it opens, where the server tells.

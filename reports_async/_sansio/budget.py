@@ -18,6 +18,13 @@ from attrs import evolve, frozen
 CAPACITY: Final = 20
 INTERVAL: Final = 180.0
 
+LONGEST: Final = CAPACITY * INTERVAL
+"""Seconds in which an empty bucket is full. Whatever is told, no next token is further away: who
+waited for longer would make no call that could tell better."""
+
+LONGEST_REFUSAL: Final = 2 * LONGEST
+"""Seconds for which a 429 is obeyed at most; then it is asked again."""
+
 LEAST: Final = 0.5
 """The share of the refill that is counted on, however much others take: who gives way altogether
 learns nothing any more, and two who do so in turn would wait for each other's tokens."""
@@ -124,11 +131,11 @@ class Bucket:
             return bucket
         ours = max(0, math.floor(bucket.tokens))
         whole = ours if tokens is None else tokens if alone else min(tokens, ours)
-        part = 0.0 if next_in is None else 1.0 - next_in / self.interval
+        part = 0.0 if next_in is None else 1.0 - min(next_in, LONGEST) / self.interval
         if whole > 0:
             part = min(max(part, 0.0), 0.999)
         level = min(whole + min(part, 0.999), float(max(self.capacity, whole)))
-        return evolve(
+        learned = evolve(
             bucket,
             capacity=max(self.capacity, whole),
             tokens=level,
@@ -139,6 +146,7 @@ class Bucket:
             if tokens is None or (not alone and tokens >= ours)
             else bucket.missing(now, level, exact=next_in is not None),
         )
+        return learned.within(LONGEST)
 
     def missing(self, now: float, level: float, *, exact: bool) -> float:
         """Return the drain that explains a level told at *now*, averaged with what was believed."""
@@ -157,10 +165,16 @@ class Bucket:
 
     def refused(self, now: float, *, retry_in: float | None) -> Bucket:
         """Return the bucket after a 429: empty for *retry_in* seconds, or for one refill."""
-        wait = self.interval if retry_in is None else max(0.0, retry_in)
+        wait = self.interval if retry_in is None else min(max(0.0, retry_in), LONGEST_REFUSAL)
         level = 1.0 - wait / self.interval
         bucket = self.at(now)
         # The refused call took nothing; others took what it counted on.
         believed = evolve(bucket, tokens=bucket.tokens + 1.0)
         drain = believed.missing(now, max(level, 0.0), exact=retry_in is not None)
-        return evolve(bucket, tokens=level, told=True, told_at=now, drain=drain)
+        empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain)
+        return empty.within(LONGEST_REFUSAL)
+
+    def within(self, longest: float) -> Bucket:
+        """Return the bucket with its next token not further away than so many seconds."""
+        least = 1.0 + self.spare - longest * self.rate
+        return evolve(self, tokens=max(self.tokens, least))

@@ -2,7 +2,8 @@
 What the headers of a reply tell about budgets and clocks.
 
 All instants are by the server's clock; converting them is for those who know the skew. A value that
-cannot be true is no hint at all: a wrong one could stop the client for years.
+cannot be true is no hint at all: a wrong one could stop the client for years. Only the Retry-After
+of a refusal is no less than the longest that can be true.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from .instants import parse_epoch, parse_http_date, parse_instant
 if TYPE_CHECKING:
     from reports_async._http import HTTPResponse
 
-# The longest period that the API speaks of is the hour.
-_FARTHEST: Final = timedelta(days=1)
-_MOST_TOKENS: Final = 1_000_000
+FARTHEST: Final = timedelta(hours=2)
+"""How far ahead a hint may lie: a bucket is filled, and a type's hour is over, in half of that."""
+
+TOO_MANY_REQUESTS: Final = 429
+
+# Ten times what is published. More, told again and again, would make calls that are refused.
+_MOST_TOKENS: Final = 200
 _LONGEST_NUMBER: Final = 32
 
 
@@ -49,14 +54,16 @@ def hints(response: HTTPResponse) -> Hints:
     headers = response.headers
     served_at = parse_http_date(headers.get("date"))
     again = headers.get("retry-after", "")
+    refused = response.status == TOO_MANY_REQUESTS
+    retry_at = parse_http_date(again)
     next_token = _moment(headers.get("x-next-replenishment-time", ""), near=served_at)
     if next_token is None:
         next_token = _moment(headers.get("x-next-replenish-time", ""), near=served_at)
     return Hints(
         tokens=_tokens(headers.get("x-current-token-count", "")),
         next_token_at=next_token,
-        retry_after=_wait(again),
-        retry_at=_plausible(parse_http_date(again), near=served_at),
+        retry_after=_wait(again, refused=refused),
+        retry_at=retry_at if refused else _plausible(retry_at, near=served_at),
         served_at=served_at,
     )
 
@@ -76,9 +83,11 @@ def _tokens(text: str) -> int | None:
     return None if value is None or value > _MOST_TOKENS else int(value)
 
 
-def _wait(text: str) -> float | None:
-    value = _number(text)
-    return None if value is None or value > _FARTHEST.total_seconds() else value
+def _wait(text: str, *, refused: bool) -> float | None:
+    value, longest = _number(text), FARTHEST.total_seconds()
+    if value is None or value <= longest:
+        return value
+    return longest if refused else None
 
 
 def _moment(text: str, *, near: datetime | None) -> datetime | None:
@@ -91,4 +100,4 @@ def _moment(text: str, *, near: datetime | None) -> datetime | None:
 def _plausible(moment: datetime | None, *, near: datetime | None) -> datetime | None:
     if moment is None or near is None:
         return moment
-    return moment if abs(moment - near) <= _FARTHEST else None
+    return moment if abs(moment - near) <= FARTHEST else None

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from .hints import FARTHEST
+
 if TYPE_CHECKING:
-    from .replies import Hints
+    from .hints import Hints
 
 
 @frozen(kw_only=True)
@@ -46,14 +48,22 @@ class Skew:
         return instant + timedelta(seconds=self.offset)
 
 
-def next_call_at(hints: Hints, *, now: datetime, skew: Skew) -> datetime | None:
+def next_call_at(
+    hints: Hints, *, now: datetime, skew: Skew, refused: bool = False
+) -> datetime | None:
     """
     Return when, by our clock, the server says that the next call can be made; None if it is silent.
 
     Retry-After is about this very call, so it goes before the replenishment of the bucket. Where
     the clocks leave a doubt, it is the later end: a call that is half a second early is a 429.
+    What lies too far ahead is not believed, where there was no Date to judge it by as well; after a
+    refusal (*refused*), its Retry-After is as far as can be believed.
     """
     if hints.retry_after is not None:
         return now + timedelta(seconds=hints.retry_after)
     told = hints.retry_at or hints.next_token_at
-    return None if told is None else skew.to_local(told) + timedelta(seconds=skew.within)
+    if told is None:
+        return None
+    if told - skew.to_server(now) > FARTHEST:
+        return now + FARTHEST if refused and hints.retry_at else None
+    return skew.to_local(told) + timedelta(seconds=skew.within)

@@ -9,7 +9,7 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.budget import CAPACITY, INTERVAL, Bucket
+from reports_async._sansio.budget import CAPACITY, INTERVAL, LONGEST, LONGEST_REFUSAL, Bucket
 
 MOMENTS = st.floats(min_value=0.0, max_value=1e7)
 WAITS = st.floats(min_value=0.0, max_value=86_400.0)
@@ -308,6 +308,18 @@ def test_wait_is_exact(events, start):
     assert bucket.available(now + wait + 1e-6) > 0
     if wait > 0.1:
         assert 0 == bucket.available(now + wait - 0.1)
+
+
+@given(EVENTS, MOMENTS, st.none() | st.integers(min_value=0, max_value=200), st.none() | WAITS)
+def test_never_longer_than_a_refill(events, start, tokens, told):
+    """
+    Whatever is told, the next call is not further away than a full refill, or two by a refusal.
+    """
+    bucket, now = after(events, start=start)
+
+    assert bucket.refused(now, retry_in=told).wait(now) <= LONGEST_REFUSAL + 1e-3
+    if (tokens, told) != (None, None):
+        assert bucket.learn(now, tokens=tokens, next_in=told).wait(now) <= LONGEST + 1e-3
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=1000.0), max_size=200), MOMENTS)

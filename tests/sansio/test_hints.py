@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports_async._http import HTTPResponse
-from reports_async._sansio.hints import Hints, hints
+from reports_async._sansio.hints import FARTHEST, Hints, hints
 
 DATE = "Sun, 01 Mar 2026 12:00:00 GMT"
 SERVED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -33,13 +33,17 @@ def test_date() -> None:
     assert of(date="yesterday").served_at is None
 
 
-@pytest.mark.parametrize(("text", "tokens"), [("19", 19), ("0", 0), ("19.0", 19), (" 3 ", 3)])
+@pytest.mark.parametrize(
+    ("text", "tokens"), [("19", 19), ("0", 0), ("19.0", 19), (" 3 ", 3), ("200", 200)]
+)
 def test_tokens(text: str, tokens: int) -> None:
     """The count of calls left is read."""
     assert tokens == of(x_current_token_count=text).tokens
 
 
-@pytest.mark.parametrize("text", ["", "-1", "many", "nan", "inf", "1e300", "9" * 5000, "1,1"])
+@pytest.mark.parametrize(
+    "text", ["", "-1", "many", "nan", "inf", "1e300", "9" * 5000, "1,1", "201"]
+)
 def test_absurd_tokens(text: str) -> None:
     """A count that cannot be one is no hint."""
     assert of(x_current_token_count=text).tokens is None
@@ -80,11 +84,12 @@ def test_next_token_under_a_second_name() -> None:
         "9" * 400,
         "1772539342000",  # two days later
         "1772193742000",  # two days earlier
+        "1772373601000",  # two hours and a second later
         "2027-03-01T12:02:22Z",
     ],
 )
 def test_absurd_next_token(text: str) -> None:
-    """An instant that is more than a day from the server's own clock is no hint."""
+    """An instant that is more than two hours from the server's own clock is no hint."""
     assert of(date=DATE, x_next_replenishment_time=text).next_token_at is None
 
 
@@ -104,13 +109,32 @@ def test_retry_after_as_a_date() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-5", "later", "inf", "86401", "1e9", "Mon, 01 Mar 2027 12:02:22 GMT"]
+    "text",
+    ["", "-5", "later", "inf", "7201", "86401", "1e9", "Mon, 01 Mar 2027 12:02:22 GMT"],
 )
 def test_absurd_retry_after(text: str) -> None:
-    """A wait of more than a day, or of less than nothing, is no hint."""
+    """A wait of more than two hours, or of less than nothing, is no hint."""
     told = of(date=DATE, retry_after=text)
 
     assert (None, None) == (told.retry_after, told.retry_at)
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"), [("142", 142), ("7200", 7200), ("7201", 7200), ("1e9", 7200), ("inf", None)]
+)
+def test_refusal(text: str, wait: float | None) -> None:
+    """A refusal that is for longer than can be is one for as long as can be."""
+    told = hints(HTTPResponse(status=429, headers={"retry-after": text}))
+
+    assert wait == told.retry_after
+
+
+def test_refusal_until_a_date() -> None:
+    """The date of a refusal is left to those who know the skew."""
+    headers = {"date": DATE, "retry-after": "Mon, 01 Mar 2027 12:00:00 GMT"}
+    told = hints(HTTPResponse(status=429, headers=headers))
+
+    assert SERVED + timedelta(days=365) == told.retry_at
 
 
 @given(
@@ -133,4 +157,4 @@ def test_any_headers(headers: dict[str, str]) -> None:
     told = hints(HTTPResponse(status=429, headers=headers))
 
     assert told.tokens is None or told.tokens >= 0
-    assert told.retry_after is None or 0 <= told.retry_after <= 86400
+    assert told.retry_after is None or 0 <= told.retry_after <= FARTHEST.total_seconds()

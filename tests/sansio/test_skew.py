@@ -71,6 +71,29 @@ def test_next_call(hints, expected):
     assert expected == next_call_at(hints, now=NOW, skew=Skew(offset=3600.0))
 
 
+@pytest.mark.parametrize("offset", [-86_400.0, 0.0, 3600.0])
+@pytest.mark.parametrize("name", ["retry_at", "next_token_at"])
+def test_too_far(name, offset):
+    """
+    An instant more than two hours ahead of the server's time is none; a refusal's is two hours.
+    """
+    skew = Skew(offset=offset, within=2.0)
+    for seconds, expected in [(7200.0, at(7202)), (7200.5, None), (3e7, None)]:
+        hints = Hints(**{name: at(offset + seconds)})
+        refused = next_call_at(hints, now=NOW, skew=skew, refused=True)
+        assert expected == next_call_at(hints, now=NOW, skew=skew)
+        assert (at(7200) if name == "retry_at" and expected is None else expected) == refused
+
+
+def test_end_of_time():
+    """
+    The last instant that there is can be told by a server whose clock is behind.
+    """
+    hints = Hints(next_token_at=datetime.max.replace(tzinfo=UTC))
+
+    assert next_call_at(hints, now=NOW, skew=Skew(offset=-3600.0)) is None
+
+
 @given(OFFSETS, st.floats(min_value=0.0, max_value=30.0), st.floats(min_value=0.0, max_value=1.0))
 def test_next_call_is_not_early(offset, travel, share):
     """
