@@ -333,7 +333,6 @@ class ReportsClient(Observed, Opened, PlainCalls):
         check_path(target)
         job = ReportJob(
             rooms,
-            report_type="",
             wish=None,
             request_id=request_id,
             path=target,
@@ -378,7 +377,6 @@ class ReportsClient(Observed, Opened, PlainCalls):
         )
         job = ReportJob(
             rooms,
-            report_type=spec.report_type,
             wish=wish,
             path=spec.path,
             forget=self._forgets if then is None else partial(self._forget, then=then),

@@ -60,7 +60,7 @@ class ReportJob:
     # Many may wait at once: no dictionary each.
     # fmt: off
     __slots__ = (
-        "__weakref__", "_feed", "_forget", "_outcome", "_path", "_record", "_report_type",
+        "__weakref__", "_feed", "_forget", "_outcome", "_path", "_record",
         "_request_id", "_rooms", "_scope", "_status", "_stopped", "_traceback", "_watch", "_wish",
     )
     # fmt: on
@@ -69,7 +69,6 @@ class ReportJob:
         self,
         workshop: Workshop,
         *,
-        report_type: str,
         wish: Wish | None,
         request_id: str | None = None,
         path: Path | None = None,
@@ -77,7 +76,6 @@ class ReportJob:
     ) -> None:
         self._rooms = workshop
         self._wish = wish
-        self._report_type = report_type
         self._request_id = request_id
         self._path = path
         self._forget = forget
@@ -106,7 +104,8 @@ class ReportJob:
     @property
     def report_type(self) -> str:
         """The type of the report; empty for a resumed job until the server has told it."""
-        return self._report_type
+        known = self._wish if self._record is None else self._record
+        return "" if known is None else known.report_type
 
     @property
     def done(self) -> bool:
@@ -163,7 +162,7 @@ class ReportJob:
 
     def __repr__(self) -> str:
         of = f" request {self._request_id}" if self._request_id else ""
-        return f"<ReportJob {self._report_type or '?'} {self._status}{of}>"
+        return f"<ReportJob {self.report_type or '?'} {self._status}{of}>"
 
     # -- phases: each a task of its own -----------------------------------------------------------
 
@@ -188,20 +187,20 @@ class ReportJob:
 
     def _stop(self) -> None:
         reason = self._stopped or ""
-        self._end(endings.cancelled(self._request_id, report_type=self._report_type, reason=reason))
+        self._end(endings.cancelled(self._request_id, report_type=self.report_type, reason=reason))
 
     async def _obtain(self) -> None:
         if self._wish is None:
-            self._record = await self._recalled()
+            await self._recall()
         else:
             self._record = await self._rooms.submitter.submit(self._wish, tell=self._tell)
             self._wish = None
         self._follow()
 
-    async def _recalled(self) -> JobRecord:
+    async def _recall(self) -> None:
         assert self._request_id is not None
         record = await recall(self._rooms.api, self._rooms.gate, self._request_id)
-        self._report_type = record.report_type
+        self._record = record
         self._tell(
             Accepted(
                 **self._stamp(),
@@ -209,7 +208,6 @@ class ReportJob:
                 submitted_at=record.received_at or record.reserved_at,
             )
         )
-        return record
 
     def _follow(self) -> None:
         """Wait for READY at the poller; go on at once where it is known."""
@@ -248,7 +246,7 @@ class ReportJob:
         elif news.status is RequestStatus.READY:
             self._ready(news.generated_at)
         elif news.status is RequestStatus.ERROR:
-            error = endings.failed(news, report_type=self._report_type)
+            error = endings.failed(news, report_type=self.report_type)
             self._leave()
             self._begin(lambda: self._fail(error))
         else:
@@ -274,7 +272,7 @@ class ReportJob:
         late = rooms.clock.monotonic() - (watch.deadline or 0.0)
         waited = late + (rooms.timeouts.generation or 0.0)
         error = endings.not_ready(
-            self._request_id or "?", report_type=self._report_type, waited=round(waited, 3)
+            self._request_id or "?", report_type=self.report_type, waited=round(waited, 3)
         )
         self._begin(lambda: self._fail(error))
 
@@ -318,7 +316,7 @@ class ReportJob:
         assert self._request_id is not None
         self._tell(Linking(**self._stamp()))
         found = rooms.poller.link_of(self._request_id) or await rooms.links.get(
-            self._request_id, slot, report_type=self._report_type
+            self._request_id, slot, report_type=self.report_type
         )
         self._tell(Linked(**self._stamp()))
         return found
@@ -337,7 +335,7 @@ class ReportJob:
     async def _fail(self, error: Exception) -> None:
         error = endings.told(
             error,
-            report_type=self._report_type,
+            report_type=self.report_type,
             request_id=self._request_id,
             known=self._record is not None,
         )
@@ -347,7 +345,7 @@ class ReportJob:
                 await self._write(lifecycle.step(self._status, self._last_event(error)))
             except Exception:
                 # A store with a defect must not keep the job from ending.
-                logger.exception("%s: request %s", self._report_type, self._request_id)
+                logger.exception("%s: request %s", self.report_type, self._request_id)
         self._end(error)
 
     def _last_event(self, error: Exception) -> JobEvent:
@@ -384,7 +382,7 @@ class ReportJob:
     def _stamp(self) -> dict[str, Any]:
         return {
             "at": self._rooms.clock.now(),
-            "report_type": self._report_type,
+            "report_type": self.report_type,
             "request_id": self._request_id,
         }
 
