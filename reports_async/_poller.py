@@ -247,10 +247,10 @@ class Poller:
             self._nap.cancel()
 
     async def _make(self, look: plan.Look) -> None:
-        self._well = False
+        well = False
         try:
             await self._look(look)
-            self._well = True
+            well = True
         except (TransportError, ServerError, RateLimited) as exc:
             # The wait goes on; the budget has learned from a 429, the plan takes care of the rest.
             logger.info("%r failed, the wait goes on: %s", look, exc)
@@ -263,7 +263,7 @@ class Poller:
             logger.exception("%r broke", look)
             self._lose(self._watches, exc)
         finally:
-            self._looking = False
+            self._looking, self._well = False, well
             # Drawn once for each look: a plan made anew must not come to another end.
             self._jitter = random.uniform(-1.0, 1.0)  # noqa: S311 -- spread, not secrecy
             self._looked = look.endpoint

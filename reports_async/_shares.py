@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 MARK: Final = "look:"
 """How the owner of such a lease begins; those of creates do not."""
 
-RENEWED: Final = 60.0
-"""Seconds that are left of our own lease when it is renewed: two reads of the store lie in that."""
+RENEWED: Final = 70.0
+"""Seconds that are left of our own lease when it is renewed: two reads of the store lie in that, so
+that one of them may fail."""
 
 
 class Shares:
