@@ -403,6 +403,32 @@ async def test_expired_link(world, answer):
     assert 1 == len(w.reasons)
 
 
+@pytest.mark.parametrize(("rest", "held"), [("0", 1), ("60", 0)])
+async def test_place_among_the_downloads(world, rest, held):
+    """A download that is tried again soon keeps its place; one that waits for long leaves it."""
+    w = world(Answer(status=503, headers={"retry-after": rest}), whole())
+    seen = []
+    w.clock.on_sleep = lambda: seen.append(w.downloader.slots.borrowed_tokens)
+
+    await w.fetch()
+    assert [held] == seen
+    assert 0 == w.downloader.slots.borrowed_tokens
+
+
+async def test_no_place_for_a_link_to_come(world):
+    """While a fresh link is asked for, a download holds no place among the others."""
+    w = world(azure(403, b"AuthenticationFailed"), whole())
+    ask, seen = w.link, []
+
+    async def link(slot):
+        seen.append(w.downloader.slots.borrowed_tokens)
+        return await ask(slot)
+
+    w.link = link
+    await w.fetch()
+    assert [0, 0] == seen
+
+
 async def test_expired_links(world):
     """After three fresh links that are refused as well, the download ends."""
     w = world(azure(403, b"AuthenticationFailed"))

@@ -336,6 +336,24 @@ async def test_no_slot_while_waiting(api, ready, simulator, clock):
     assert 1 == simulator.count("link")
 
 
+async def test_no_slot_between_two_tries(ready, clock, new_api, simulator):
+    """
+    While a link that is not there yet is waited for, others may download.
+    """
+    slots = anyio.CapacityLimiter(1)
+    links = Links(new_api(simulator, transport=NotYet), clock=clock, limit=None)
+    held = []
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: links.get(ready, Slot(slots), report_type="ITEM_MX"))
+        for _ in range(4):
+            await clock.sleep(PAUSE / 2)
+            held.append(slots.borrowed_tokens)
+            await clock.sleep(PAUSE / 2)
+
+    assert [0, 0, 0, 1] == held
+
+
 async def test_in_the_order_of_asking(api, simulator, clock):
     """
     Links are asked for in turn, and one that has to be asked for again is behind the others.
