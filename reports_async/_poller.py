@@ -292,7 +292,8 @@ class Poller:
         for request in requests:
             if request.report_type and request.submitted_at and request.generated_at:
                 took = (request.generated_at - request.submitted_at).total_seconds()
-                self._history.learn(request.report_type, request.request_id, took)
+                at = request.submitted_at.timestamp()
+                self._history.learn(request.report_type, request.request_id, took, at=at)
             self._overview.note(request)
             for watch in self._watches.of(request.request_id):
                 watch.unseen = 0

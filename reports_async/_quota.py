@@ -93,7 +93,8 @@ class Gate:
             self.strictness.learn(record.list_refused_at, now=now)
             if record.request_id and record.submitted_at and record.generated_at:
                 took = (record.generated_at - record.submitted_at).total_seconds()
-                self._history.learn(record.report_type, record.request_id, took)
+                at = record.submitted_at.timestamp()
+                self._history.learn(record.report_type, record.request_id, took, at=at)
         return records
 
     async def find(self, request_id: str) -> JobRecord | None:

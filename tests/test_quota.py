@@ -10,7 +10,7 @@ from attrs import evolve
 
 from reports_async import JobStatus, MemoryStore, ReportRequest, RequestStatus, StoreError
 from reports_async._quota import LEASE, LONGEST_CALL, MARGIN, RECENT, STEPS, Gate
-from reports_async._sansio.history import History
+from reports_async._sansio.history import SAMPLES, History
 from reports_async._sansio.skew import Skew
 
 pytestmark = pytest.mark.anyio
@@ -303,6 +303,25 @@ async def test_learned(store, clock):
     await gate.records()
 
     assert "<History 1 reports of 1 types>" == repr(history)
+
+
+async def test_the_newest_are_learned(store, clock):
+    """
+    Of more reports than are kept of a type the newest count, and reading them again is no news.
+    """
+    history = History(2700.0)
+    gate = Gate(store, account="acme", clock=clock, history=history)
+    for number in range(2 * SAMPLES):
+        took = 600.0 if number < SAMPLES else 1800.0
+        request = told(clock, f"R{number}", age=7200.0 + 3600.0 * number)
+        ready = request.submitted_at + timedelta(seconds=took)
+        await remember(gate, evolve(request, generated_at=ready))
+    await gate.records()
+    belief = history.of("ITEM_MX")
+    await gate.records()
+
+    assert belief.ready_between(300.0, 900.0) > 0.9
+    assert belief is history.of("ITEM_MX")
 
 
 async def test_refused_list(gate, store, clock):

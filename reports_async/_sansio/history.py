@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +52,7 @@ class History:
 
     def __init__(self, window: float) -> None:
         self._window = window
-        self._times: dict[str, dict[str, float]] = {}
+        self._times: dict[str, _Newest] = {}
         self._count = 0
         # Each with how many reports were known when it was made.
         self._known: dict[str, tuple[Generation, int]] = {}
@@ -59,16 +60,21 @@ class History:
         self._evidence: dict[str, Sequence[float]] = {}
         self._newcomers: tuple[Generation, Sequence[float], int] | None = None
 
-    def learn(self, report_type: str, request_id: str, seconds: float) -> None:
-        """Remember how long one report took; telling it again changes nothing."""
+    def learn(self, report_type: str, request_id: str, seconds: float, *, at: float = 0.0) -> None:
+        """
+        Remember how long one report took; telling it again changes nothing.
+
+        Args:
+            report_type: Its type.
+            request_id: Its request.
+            seconds: From its submission until it was ready.
+            at: When it was submitted, in seconds since any one moment: the newest count.
+        """
         if not 0.0 <= seconds < CELLS * STEP:
             return
-        times = self._times.setdefault(report_type, {})
-        if request_id not in times:
-            times[request_id] = seconds
+        times = self._times.setdefault(report_type, _Newest())
+        if times.add(request_id, seconds, at):
             self._count += 1
-            while len(times) > SAMPLES:
-                del times[next(iter(times))]
             self._known.pop(report_type, None)
             self._evidence.pop(report_type, None)
 
@@ -108,34 +114,62 @@ class History:
         # A plan asks for one type after the other, with the same list.
         made = self._newcomers
         if made is None or made[1] is not waited or made[2] != self._count:
-            times = chain.from_iterable(_newest(self._times).values())
+            times = chain.from_iterable(self._newest().values())
             made = newcomers(self._window, times, waited), waited, self._count
             self._newcomers = made
         return made[0]
 
     def _together(self) -> _All:
         if self._all is None or self._all[1] != self._count:
-            self._all = _All(_newest(self._times), prior(self._window)), self._count
+            self._all = _All(self._newest(), prior(self._window)), self._count
         return self._all[0]
 
-    def _newest(self, report_type: str) -> list[float]:
-        return list(self._times[report_type].values())
+    def _newest(self) -> dict[str, Sequence[float]]:
+        """Return the newest times of each type: about `TOGETHER` in all."""
+        share = -(-TOGETHER // len(self._times))
+        return {name: of_one.times[-share:] for name, of_one in self._times.items()}
 
     def _believed(self, report_type: str) -> Generation:
         together = self._together()
-        for name in self._times:
+        for name, of_one in self._times.items():
             if name not in self._evidence:
-                newest = self._newest(name)[-FORETOLD:]
+                newest = of_one.times[-FORETOLD:]
                 halves = newest[::2], newest[1::2]
-                self._evidence[name] = _foretold(halves, together.without(name), OTHERS)
+                foretold = _foretold(halves, together.without(name), OTHERS)
+                self._evidence[name] = array("d", foretold)
         odds = _odds([sum(column) for column in zip(*self._evidence.values(), strict=True)])
-        times = self._newest(report_type)
+        times = self._times[report_type].times
         others = together.without(report_type)
         return Generation(_blend(bells(times), len(times), others, odds, OTHERS))
 
     def __repr__(self) -> str:
-        count = sum(map(len, self._times.values()))
+        count = sum(len(of_one.times) for of_one in self._times.values())
         return f"<History {count} reports of {len(self._times)} types>"
+
+
+class _Newest:
+    """What the newest reports of one type took: `times`, in the order of their submission."""
+
+    __slots__ = ("_at", "_known", "times")
+
+    def __init__(self) -> None:
+        # Twenty types of a thousand accounts have some each: an id is remembered by its hash.
+        self._known = array("q")
+        self._at = array("d")
+        self.times = array("d")
+
+    def add(self, request_id: str, seconds: float, at: float) -> bool:
+        """Take one in; False if it is known, or older than all of as many as are kept."""
+        known, place = hash(request_id), bisect_right(self._at, at)
+        full = len(self.times) == SAMPLES
+        if known in self._known or (full and not place):
+            return False
+        self._known.insert(place, known)
+        self._at.insert(place, at)
+        self.times.insert(place, seconds)
+        if full:
+            del self._known[0], self._at[0], self.times[0]
+        return True
 
 
 class _All:
@@ -147,10 +181,10 @@ class _All:
         before: What is believed before.
     """
 
-    def __init__(self, times: dict[str, list[float]], before: Generation) -> None:
-        self._before = before.mass
+    def __init__(self, times: Mapping[str, Sequence[float]], before: Generation) -> None:
+        self._before = before
         self._times = times
-        self._joined = list(chain.from_iterable(self._times.values()))
+        self._joined = array("d", chain.from_iterable(times.values()))
         self._widths = bandwidths(self._joined)
         self._bells = array("d", bells(self._joined, widths=self._widths))
         # Each type gives to both halves, and not all of them their first ones to the same.
@@ -160,9 +194,9 @@ class _All:
                 halves[place % 2].append(time)
         # Some may be of requests that were made together: the slower ones are not ready yet.
         cells = int(max(self._joined) / STEP) + 1
-        evidence = _foretold(halves, self._before, WEIGHTS, cells=cells)
+        evidence = _foretold(halves, before.mass, WEIGHTS, cells=cells)
         self._odds = _odds([one + DOUBT * step for step, one in enumerate(evidence)])
-        blend = _blend(self._bells, len(self._joined), self._before, self._odds, WEIGHTS)
+        blend = _blend(self._bells, len(self._joined), before.mass, self._odds, WEIGHTS)
         self.generation = Generation(blend)
 
     def without(self, name: str) -> Sequence[float]:
@@ -172,13 +206,8 @@ class _All:
             max(0.0, mass - part)
             for mass, part in zip(self._bells, bells(own, widths=self._widths), strict=True)
         ]
-        return _blend(others, len(self._joined) - len(own), self._before, self._odds, WEIGHTS)
-
-
-def _newest(times: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
-    """Return the newest times of each type: about `TOGETHER` in all."""
-    share = -(-TOGETHER // len(times))
-    return {name: list(of_one.values())[-share:] for name, of_one in times.items()}
+        count = len(self._joined) - len(own)
+        return _blend(others, count, self._before.mass, self._odds, WEIGHTS)
 
 
 def _foretold(

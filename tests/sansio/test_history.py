@@ -118,6 +118,22 @@ def test_the_newest():
     assert learned(times[5:]).mass == learned(times).mass
 
 
+@given(order=st.permutations(range(SAMPLES + 5)))
+def test_the_newest_in_any_order(order):
+    """
+    Which reports are the newest is told by when they were submitted, not by when they are heard of.
+    """
+    known = History(WINDOW)
+    for number in order:
+        known.learn("TYPE_0", f"R{number}", 600.0 + 10.0 * number, at=float(number))
+
+    newest = [600.0 + 10.0 * number for number in range(5, SAMPLES + 5)]
+    assert learned(newest).mass == known.of("TYPE_0").mass
+    belief = known.of("TYPE_0")
+    known.learn("TYPE_0", "R0", 600.0, at=0.0)
+    assert belief is known.of("TYPE_0")
+
+
 def test_asked_in_between():
     """
     What is believed after a new report is what would be if it had been known all along.
