@@ -261,6 +261,9 @@ class JobRecord:
             the caller allows it.
         list_refused_at: When the server last refused a list without a type, by our clock; None
             where it was not seen to.
+        others_took: How long requests of other programs took, of whatever type, as far as the
+            server's list told it while this one was waited for: JSON, by type and request id the
+            seconds and when it was submitted; None where it told nothing new.
     """
 
     key: str
@@ -282,3 +285,4 @@ class JobRecord:
     error: str | None = None
     foreign: bool = False
     list_refused_at: datetime | None = None
+    others_took: str | None = None

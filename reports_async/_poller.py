@@ -32,6 +32,7 @@ from ._overview import Overview
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint
 from ._sansio.inspection import PRICES
+from ._sansio.precedents import Precedent
 from ._sansio.telemetry import Planned
 from ._watches import Watch, Watches
 
@@ -75,6 +76,7 @@ class Poller:
         self._tasks = tasks
         self._schedule = schedule
         self._history = history
+        self._precedents = gate.precedents
         self._watches = Watches(clock=clock, history=history)
         self._overview = Overview(
             api,
@@ -293,7 +295,12 @@ class Poller:
             if request.report_type and request.submitted_at and request.generated_at:
                 took = (request.generated_at - request.submitted_at).total_seconds()
                 at = request.submitted_at.timestamp()
-                self._history.learn(request.report_type, request.request_id, took, at=at)
+                news = self._history.learn(request.report_type, request.request_id, took, at=at)
+                if news and not self._watches.of(request.request_id):
+                    # Of ours the store tells anyway.
+                    self._precedents.note(
+                        Precedent(request.report_type, request.request_id, took, at)
+                    )
             self._overview.note(request)
             for watch in self._watches.of(request.request_id):
                 watch.unseen = 0

@@ -19,6 +19,7 @@ from ._exceptions import StoreError
 from ._models import RETENTION, JobRecord
 from ._sansio import window
 from ._sansio.lifecycle import of_request
+from ._sansio.precedents import Precedents
 from ._sansio.strictness import Strictness
 from ._tasks import shielded
 
@@ -55,7 +56,8 @@ class Gate:
     """
     The hours of one account: taken, confirmed, given back, or found taken by others.
 
-    `strictness` is what its records tell of the server's list, and what will be told to them.
+    `strictness` and `precedents` are what its records tell of the server's list, and of what that
+    told; and what will be told to them.
     """
 
     def __init__(self, store: Store, *, account: str, clock: Clock, history: History) -> None:
@@ -65,6 +67,7 @@ class Gate:
         self._history = history
         self._slowest, self._slowest_at = 0.0, 0.0
         self.strictness = Strictness()
+        self.precedents = Precedents()
 
     @property
     def lease(self) -> float:
@@ -91,6 +94,8 @@ class Gate:
         records = await self._timed(reading)
         for record in records:
             self.strictness.learn(record.list_refused_at, now=now)
+            for one in self.precedents.read(record.others_took):
+                self._history.learn(one.report_type, one.request_id, one.seconds, at=one.at)
             if record.request_id and record.submitted_at and record.generated_at:
                 took = (record.generated_at - record.submitted_at).total_seconds()
                 at = record.submitted_at.timestamp()
@@ -251,7 +256,7 @@ class Gate:
 
     async def note(self, record: JobRecord) -> None:
         """
-        Write down how a request goes on, and what the server was seen to refuse meanwhile.
+        Write down how a request goes on, and what was learned of the server's list meanwhile.
 
         Its hour may have been corrected since *record*.
         """
@@ -260,8 +265,12 @@ class Gate:
         except StoreError:
             stored = None  # a store that is down keeps nobody from going on
         if stored is not None:
-            record = evolve(record, holds_until=stored.holds_until)
-        await self.save(evolve(record, list_refused_at=self.strictness.refused_at))
+            record = evolve(record, holds_until=stored.holds_until, others_took=stored.others_took)
+        told = self.precedents.told(record.others_took)
+        await self.save(
+            evolve(record, list_refused_at=self.strictness.refused_at, others_took=told)
+        )
+        self.precedents.written(told)
 
     async def remember(
         self,

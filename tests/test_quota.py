@@ -11,6 +11,7 @@ from attrs import evolve
 from reports_async import JobStatus, MemoryStore, ReportRequest, RequestStatus, StoreError
 from reports_async._quota import LEASE, LONGEST_CALL, MARGIN, RECENT, STEPS, Gate
 from reports_async._sansio.history import SAMPLES, History
+from reports_async._sansio.precedents import Precedent, loads
 from reports_async._sansio.skew import Skew
 
 pytestmark = pytest.mark.anyio
@@ -335,6 +336,50 @@ async def test_refused_list(gate, store, clock):
     await later.records()
 
     assert clock.now() == later.strictness.refused_at
+
+
+async def test_precedents(gate, store, clock):
+    """
+    How long reports of others took is written down with what becomes of a request, and read again.
+    """
+    record = await remember(gate, told(clock))
+    gate.precedents.note(Precedent("INVENTORY_MX", "R0", 900.0, clock.now().timestamp()))
+    await gate.note(evolve(record, status=JobStatus.INPROGRESS))
+    await gate.note(evolve(record, status=JobStatus.READY))
+    history = History(2700.0)
+    await Gate(store, account="acme", clock=clock, history=history).records()
+
+    assert history.knows("INVENTORY_MX")
+
+
+async def test_precedents_wait_for_the_store(store, clock):
+    """
+    What a store would not take is told to the next record.
+    """
+
+    class Full(MemoryStore):
+        full = True
+
+        async def save(self, record, *, now):
+            if self.full:
+                raise StoreError("full")
+            await super().save(record, now=now)
+
+    full = Full()
+    gate = Gate(full, account="acme", clock=clock, history=History(2700.0))
+    record = await remember(
+        Gate(store, account="acme", clock=clock, history=History(2700.0)), told(clock)
+    )
+    gate.precedents.note(Precedent("ITEM_MX", "R0", 900.0, clock.now().timestamp()))
+    with pytest.raises(StoreError):
+        await gate.note(record)
+    full.full = False
+    await gate.note(record)
+
+    (saved,) = await gate.records()
+    assert [("ITEM_MX", "R0")] == [
+        (one.report_type, one.request_id) for one in loads(saved.others_took or "")
+    ]
 
 
 async def test_saved(gate):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import anyio
 import pytest
 
 from reports_async import SQLiteStore
+from reports_async._quota import Gate
+from reports_async._sansio.history import History
+from reports_async._sansio.precedents import loads
 from reports_async.testing import Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
@@ -57,3 +62,28 @@ async def test_one_after_the_other(new_client, clock, tmp_path):
 
     assert 4 == simulator.creates()
     assert 1 == simulator.count("list", 400)
+
+
+async def test_a_third_that_shares_no_store(new_client, clock, tmp_path):
+    """
+    How long the reports of a program took that shares the account only is kept in the store.
+    """
+    simulator = Simulator(rows=1, generation=600)
+    theirs = {
+        simulator.add_request("ITEM", clock.now() - timedelta(hours=hours)) for hours in range(2, 8)
+    }
+    store = SQLiteStore(tmp_path / "requests.sqlite3")
+    async with new_client(
+        market="us", transport=SimulatorTransport(simulator, clock), store=store
+    ) as client:
+        await client.fetch_report("ITEM")
+        (record,) = await client.jobs()
+
+    store, history = SQLiteStore(tmp_path / "requests.sqlite3"), History(2700.0)
+    try:
+        await Gate(store, account=record.account, clock=clock, history=history).records()
+        assert "<History 7 reports of 1 types>" == repr(history)
+        assert theirs == {one.request_id for one in loads(record.others_took or "")}
+        assert {600.0} == {one.seconds for one in loads(record.others_took or "")}
+    finally:
+        await store.aclose()

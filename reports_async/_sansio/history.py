@@ -60,9 +60,9 @@ class History:
         self._evidence: dict[str, Sequence[float]] = {}
         self._newcomers: tuple[Generation, Sequence[float], int] | None = None
 
-    def learn(self, report_type: str, request_id: str, seconds: float, *, at: float = 0.0) -> None:
+    def learn(self, report_type: str, request_id: str, seconds: float, *, at: float = 0.0) -> bool:
         """
-        Remember how long one report took; telling it again changes nothing.
+        Remember how long one report took; False if that is no news, or cannot be.
 
         Args:
             report_type: Its type.
@@ -71,12 +71,14 @@ class History:
             at: When it was submitted, in seconds since any one moment: the newest count.
         """
         if not 0.0 <= seconds < CELLS * STEP:
-            return
+            return False
         times = self._times.setdefault(report_type, _Newest())
-        if times.add(request_id, seconds, at):
-            self._count += 1
-            self._known.pop(report_type, None)
-            self._evidence.pop(report_type, None)
+        if not times.add(request_id, seconds, at):
+            return False
+        self._count += 1
+        self._known.pop(report_type, None)
+        self._evidence.pop(report_type, None)
+        return True
 
     def knows(self, report_type: str) -> bool:
         """Tell whether a report of a type was seen."""

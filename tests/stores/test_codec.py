@@ -31,6 +31,7 @@ FULL = JobRecord(
     error="\ud800 broken\n",
     foreign=True,
     list_refused_at=NOW,
+    others_took='{"ITEM":{"R0":[900,1764000000]}}',
 )
 
 
