@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from array import array
 from functools import lru_cache
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
@@ -34,16 +34,19 @@ KIND: Final = 4.0
 NARROW: Final = 4.0
 """The least width of a bell, in seconds: a cell blurs what is narrower anyway."""
 
+NOTHING: Final = 1e-7
+"""What is left of a distribution by rounding alone."""
+
 FAR: Final = 5.0
 """The standard deviations beyond which there is nothing of a bell: a millionth is not."""
 
 
-def _cumulated(mass: Iterable[float]) -> Sequence[float]:
-    # One array, and no longer than need be: a thousand accounts have twenty types each.
-    reached = list(accumulate(mass))
-    while len(reached) > 1 and reached[-1] == reached[-2]:
-        reached.pop()
-    return array("d", reached)
+def _trimmed(mass: Iterable[float]) -> Sequence[float]:
+    # As short and as narrow as will do: a thousand accounts have twenty types each.
+    cells = array("f", mass)
+    while cells and not cells[-1]:
+        cells.pop()
+    return array("f", cells)
 
 
 @frozen(eq=False)
@@ -51,20 +54,20 @@ class Generation:
     """
     A distribution of generation times: the mass of each cell of the grid, adding up to one.
 
-    Made by `prior`, or by a `History`. `reached` is the mass up to the end of each cell, as far as
-    it grows.
+    Made by `prior`, or by a `History`. What is not in `mass` has none.
     """
 
-    reached: Sequence[float] = field(repr=False, alias="mass", converter=_cumulated)
+    mass: Sequence[float] = field(repr=False, converter=_trimmed)
 
     @property
-    def mass(self) -> list[float]:
-        """The mass of each cell."""
-        return [*self._masses(0), *[0.0] * (CELLS - len(self.reached))]
+    def cells(self) -> list[float]:
+        """The mass of every cell of the grid."""
+        return [*self.mass, *[0.0] * (CELLS - len(self.mass))]
 
-    def _masses(self, first: int) -> list[float]:
-        before = self.reached[first - 1] if first else 0.0
-        return [after - before for before, after in pairwise(chain([before], self.reached[first:]))]
+    @property
+    def reached(self) -> Iterator[float]:
+        """The mass up to the end of each cell, as far as it grows."""
+        return accumulate(self.mass)
 
     def weights(self, elapsed: float) -> list[float]:
         """
@@ -73,7 +76,7 @@ class Generation:
         The first cell is the rest of the one that *elapsed* lies in. Past the grid: even.
         """
         cell = int(elapsed / STEP)
-        rest = self._masses(cell) if cell < len(self.reached) else [0.0]
+        rest = list(self.mass[cell:]) or [0.0]
         rest[0] *= 1.0 - (elapsed / STEP - cell)
         total = sum(rest)
         if total <= 0.0:
@@ -84,7 +87,7 @@ class Generation:
         """Return the chance of being ready by *end*, given that it was not at *start*."""
         before, after = self._before(start), self._before(end)
         # Later than anything that is known, up to rounding: no moment is better than another.
-        return (after - before) / (1.0 - before) if before < 1.0 - 1e-9 else 0.0
+        return (after - before) / (1.0 - before) if before < 1.0 - NOTHING else 0.0
 
     def quantile(self, share: float) -> float:
         """Return the time by which that share of reports is ready."""
@@ -94,11 +97,10 @@ class Generation:
         return CELLS * STEP
 
     def _before(self, elapsed: float) -> float:
-        cell = min(max(elapsed, 0.0) / STEP, float(len(self.reached)))
+        cell = min(max(elapsed, 0.0) / STEP, float(len(self.mass)))
         whole = int(cell)
-        before = self.reached[whole - 1] if whole else 0.0
-        after = self.reached[whole] if whole < len(self.reached) else before
-        return min(1.0, before + (after - before) * (cell - whole))
+        part = self.mass[whole] * (cell - whole) if whole < len(self.mass) else 0.0
+        return min(1.0, sum(self.mass[:whole]) + part)
 
 
 # One for all accounts of a process, not a copy each.

@@ -196,9 +196,9 @@ class _All:
                 halves[place % 2].append(time)
         # Some may be of requests that were made together: the slower ones are not ready yet.
         cells = int(max(self._joined) / STEP) + 1
-        evidence = _foretold(halves, before.mass, WEIGHTS, cells=cells)
+        evidence = _foretold(halves, before.cells, WEIGHTS, cells=cells)
         self._odds = _odds([one + DOUBT * step for step, one in enumerate(evidence)])
-        blend = _blend(self._bells, len(self._joined), before.mass, self._odds, WEIGHTS)
+        blend = _blend(self._bells, len(self._joined), before.cells, self._odds, WEIGHTS)
         self.generation = Generation(blend)
 
     def without(self, name: str) -> Sequence[float]:
@@ -209,7 +209,7 @@ class _All:
             for mass, part in zip(self._bells, bells(own, widths=self._widths), strict=True)
         ]
         count = len(self._joined) - len(own)
-        return _blend(others, count, self._before.mass, self._odds, WEIGHTS)
+        return _blend(others, count, self._before.cells, self._odds, WEIGHTS)
 
 
 def _foretold(

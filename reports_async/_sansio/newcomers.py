@@ -93,7 +93,7 @@ def newcomers(window: float, took: Iterable[float], waited: Iterable[float]) -> 
 
 @lru_cache(maxsize=8)
 def _suppositions(window: float) -> Sequence[_Supposition]:
-    any_time = prior(window).mass
+    any_time = prior(window).cells
     made = [_Supposition.of(any_time, ANY)]
     chance = (1.0 - ANY) / (len(COMMON) * len(MIDDLES) * len(SPREADS))
     for share, middle, spread in product(COMMON, MIDDLES, SPREADS):
