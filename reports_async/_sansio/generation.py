@@ -119,10 +119,13 @@ def prior(window: float) -> Generation:
 
 
 def _believed(time: float) -> float:
-    """Return the relative density at *time*, in windows: 52 minutes of 45 have been seen."""
-    early, ramp, late = 1.0 / 9.0, 0.08, 1.5
-    if time < early:
-        return 0.3
+    """Return the relative density at *time*, in windows."""
+    return 0.3 if time < 1.0 / 9.0 else allowed(time)
+
+
+def allowed(time: float) -> float:
+    """Return how likely *time*, in windows, is left by the API: 52 minutes of 45 have been seen."""
+    ramp, late = 0.08, 1.5
     if time < 1.0 + ramp:
         return min(1.0, 1.0 - 0.98 * (time - 1.0) / ramp)
     return 0.02 if time < late else 0.0

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from .generation import CELLS, STEP, Generation, prior
+from .generation import CELLS, STEP, Generation, allowed, prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-ANY: Final = 0.4
+ANY: Final = 0.5
 """How much is given beforehand to the supposition that there is no common time."""
 
 COMMON: Final = (0.5, 0.95)
@@ -35,6 +35,10 @@ MIDDLES: Final = (0.06, 0.1, 0.15, 0.2, 0.27, 0.36, 0.45, 0.55, 0.67, 0.8, 0.95)
 
 SPREADS: Final = (0.15, 0.3, 0.5)
 """How far reports are supposed to be from them: standard deviations of the logarithm."""
+
+ALIKE: Final = 0.7
+"""What one report proves, of what it would if none shared its fate with others: those that are made
+together by one server do, at times."""
 
 LIKELY: Final = 1e-12
 """No report is believed to be less likely than that."""
@@ -63,8 +67,9 @@ class _Supposition:
         )
 
     def foretold(self, took: Mapping[int, int], waited: Mapping[int, int]) -> float:
-        ready = sum(self.ready[cell] * count for cell, count in took.items())
-        return self.before + ready + sum(self.waiting[one] * count for one, count in waited.items())
+        seen = sum(self.ready[cell] * count for cell, count in took.items())
+        seen += sum(self.waiting[one] * count for one, count in waited.items())
+        return self.before + ALIKE * seen
 
 
 def newcomers(window: float, took: Iterable[float], waited: Iterable[float]) -> Generation:
@@ -97,7 +102,7 @@ def _suppositions(window: float) -> Sequence[_Supposition]:
     made = [_Supposition.of(any_time, ANY)]
     chance = (1.0 - ANY) / (len(COMMON) * len(MIDDLES) * len(SPREADS))
     for share, middle, spread in product(COMMON, MIDDLES, SPREADS):
-        common = _common(middle * window, spread)
+        common = _common(middle * window, spread, window)
         mass = [
             share * one + (1.0 - share) * other for one, other in zip(common, any_time, strict=True)
         ]
@@ -105,10 +110,15 @@ def _suppositions(window: float) -> Sequence[_Supposition]:
     return made
 
 
-def _common(middle: float, spread: float) -> list[float]:
-    """Return a log-normal distribution, but for what of it lies off the grid."""
+def _common(middle: float, spread: float, window: float) -> list[float]:
+    """Return a log-normal distribution, as far as the documented window allows it."""
     edges = [
         math.erf(math.log(cell * STEP / middle) / (spread * math.sqrt(2.0)))
         for cell in range(1, CELLS + 1)
     ]
-    return [0.5 * (after - before) for before, after in pairwise([-1.0, *edges])]
+    mass = [
+        (after - before) * allowed((cell + 0.5) * STEP / window)
+        for cell, (before, after) in enumerate(pairwise([-1.0, *edges]))
+    ]
+    total = sum(mass)
+    return [one / total for one in mass]

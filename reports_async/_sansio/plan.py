@@ -9,6 +9,7 @@ A *shared* look (a list, or the status of a request that waits alone) sees every
 a rate r(t), the mean wait is the integral of f(t) / 2r(t), where f is the density of becoming
 ready; under a fixed number of looks that is least for r proportional to the root of f. The factor
 is the largest that never runs out of tokens: the tightest of the budgets up to each moment ahead.
+Where few are left and that comes seldom, status calls look at one after the other in between.
 
 A *single* look (a status or a list of one type, where the server lists no other way) sees one
 request. There each request has the schedule of looks that is best for it at a price per look, as
@@ -49,7 +50,17 @@ TAIL: Final = 4.0 / 3.0
 RIPE: Final = 0.98
 """What "nearly all" means."""
 
-JITTER: Final = 0.05
+FEW: Final = 4
+"""So many may be looked at one by one where lists of all come seldom."""
+
+EVEN: Final = 1.05
+"""Lists come seldom if they are further apart than so many times what the budget pays for from one
+end of the documented window to the other."""
+
+LIKELY: Final = 0.1
+"""The least chance of being ready that is worth a look at one of several."""
+
+JITTER: Final = 0.03
 """The share of a gap that chance may add or take."""
 
 SOON: Final = 0.5
@@ -157,11 +168,14 @@ def plan(waiting: Sequence[Waiting], means: Means) -> Plan:
     if listed and means.strict and len(listed) > 1:
         plans.append(_single(listed, means, endpoints=(Endpoint.STATUS, Endpoint.LIST)))
     elif listed:
-        plans.append(_shared(listed, means))
+        shared = _shared(listed, means)
+        plans.append(shared)
         lists = means.budgets[Endpoint.LIST]
         if lists.wait(means.now, calls=int(means.pages)) > means.schedule.first:
             # What the lists had is spent, by others perhaps: status calls must do.
             plans.append(_single(listed, means, endpoints=(Endpoint.STATUS,)))
+        elif 1 < len(listed) <= FEW and shared.wait > means.schedule.first:
+            plans += _in_turn(listed, means)
     return min(plans, key=lambda one: one.wait)
 
 
@@ -200,6 +214,18 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
         return _when(delay, _status(waiting[0]))
     only = waiting[0].report_type if alone else None
     return _when(delay, Look(endpoint=Endpoint.LIST, report_type=only))
+
+
+def _in_turn(waiting: Sequence[Waiting], means: Means) -> list[Plan]:
+    """Return a look at the one that was not looked at for longest, if it is likely to be ready."""
+    window, lists = means.schedule.window, means.budgets[Endpoint.LIST]
+    pace = max(EVEN * window / (lists.capacity + window * lists.rate), means.shortest)
+    job = max(waiting, key=lambda one: one.quiet)
+    left = pace - job.quiet if pace - job.quiet > SOON else 0.0
+    delay = max(left, means.budgets[Endpoint.STATUS].wait(means.now))
+    if job.generation.ready_between(job.seen, job.age + delay) < LIKELY:
+        return []
+    return [_when(delay, _status(job))]
 
 
 def _gap(
