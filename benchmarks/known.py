@@ -63,7 +63,7 @@ def believed(how: str, times: str, jobs: int, seed: int, earlier: int) -> list[G
     history = History(SCHEDULE.window)
     for number, one in enumerate(taken):
         for count, seconds in enumerate(one):
-            history.learn(f"R{number}", f"{number}-{count}", seconds)
+            history.learn(f"R{number}", f"{number}-{count}", seconds, at=float(count))
     return [history.of(f"R{number}") for number in range(jobs)]
 
 

@@ -377,7 +377,7 @@ class ReportJob:
 
     async def _write(self, status: JobStatus) -> None:
         self._record = evolve(self._known(), status=status)
-        await self._rooms.gate.note(self._record)
+        self._record = await self._rooms.gate.note(self._record)
 
     def _stamp(self) -> dict[str, Any]:
         return {

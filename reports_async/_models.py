@@ -285,4 +285,4 @@ class JobRecord:
     error: str | None = None
     foreign: bool = False
     list_refused_at: datetime | None = None
-    others_took: str | None = None
+    others_took: str | None = field(default=None, repr=False)

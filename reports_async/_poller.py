@@ -297,7 +297,7 @@ class Poller:
                 at = request.submitted_at.timestamp()
                 news = self._history.learn(request.report_type, request.request_id, took, at=at)
                 if news and not self._watches.of(request.request_id):
-                    # Of ours the store tells anyway.
+                    # Of what is watched here the store tells anyway.
                     self._precedents.note(
                         Precedent(request.report_type, request.request_id, took, at)
                     )

@@ -254,9 +254,11 @@ class Gate:
         """Write a record down."""
         await self._timed(self._store.save(record, now=self._clock.now()))
 
-    async def note(self, record: JobRecord) -> None:
+    async def note(self, record: JobRecord) -> JobRecord:
         """
         Write down how a request goes on, and what was learned of the server's list meanwhile.
+
+        Returns what was written.
 
         Its hour may have been corrected since *record*.
         """
@@ -267,10 +269,13 @@ class Gate:
         if stored is not None:
             record = evolve(record, holds_until=stored.holds_until, others_took=stored.others_took)
         told = self.precedents.told(record.others_took)
-        await self.save(
-            evolve(record, list_refused_at=self.strictness.refused_at, others_took=told)
-        )
-        self.precedents.written(told)
+        record = evolve(record, list_refused_at=self.strictness.refused_at, others_took=told)
+        try:
+            await self.save(record)
+        except BaseException:
+            self.precedents.untold(told)
+            raise
+        return record
 
     async def remember(
         self,

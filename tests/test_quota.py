@@ -352,6 +352,46 @@ async def test_precedents(gate, store, clock):
     assert history.knows("INVENTORY_MX")
 
 
+async def test_precedents_at_once(gate, store, clock):
+    """
+    Of requests that something becomes of at once, one record tells of the others' reports.
+    """
+    records = [await remember(gate, told(clock, f"R{number}")) for number in range(5)]
+    gate.precedents.note(Precedent("INVENTORY_MX", "R9", 900.0, clock.now().timestamp()))
+    async with anyio.create_task_group() as tasks:
+        for record in records:
+            tasks.start_soon(gate.note, record)
+
+    assert 1 == sum(record.others_took is not None for record in await gate.records())
+
+
+async def test_precedents_of_a_record_that_cannot_be_read(clock):
+    """
+    What a record tells stays in it, though the store cannot be read when it is written next.
+    """
+
+    class Blind(MemoryStore):
+        blind = False
+
+        async def records(self, account, *, now, report_type=None):
+            if self.blind:
+                raise StoreError("blind")
+            return await super().records(account, now=now, report_type=report_type)
+
+    blind = Blind()
+    gate = Gate(blind, account="acme", clock=clock, history=History(2700.0))
+    record = await remember(gate, told(clock))
+    gate.precedents.note(Precedent("INVENTORY_MX", "R9", 900.0, clock.now().timestamp()))
+    noted = await gate.note(record)
+    blind.blind = True
+    await gate.note(evolve(noted, status=JobStatus.READY))
+    blind.blind = False
+
+    (saved,) = await gate.records()
+    assert saved.others_took is not None
+    assert noted.others_took == saved.others_took
+
+
 async def test_precedents_wait_for_the_store(store, clock):
     """
     What a store would not take is told to the next record.

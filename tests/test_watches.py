@@ -65,7 +65,7 @@ async def test_urgent(watches, clock, urgent, expected):
 def learned():
     history = History(2700.0)
     for number in range(12):
-        history.learn(f"TYPE_{number}", "R", 600.0 + number)
+        history.learn(f"TYPE_{number}", "R", 600.0 + number, at=0.0)
     return history
 
 

@@ -60,7 +60,7 @@ class History:
         self._evidence: dict[str, Sequence[float]] = {}
         self._newcomers: tuple[Generation, Sequence[float], int] | None = None
 
-    def learn(self, report_type: str, request_id: str, seconds: float, *, at: float = 0.0) -> bool:
+    def learn(self, report_type: str, request_id: str, seconds: float, *, at: float) -> bool:
         """
         Remember how long one report took; False if that is no news, or cannot be.
 
@@ -161,11 +161,11 @@ class _Newest:
         self.times = array("d")
 
     def add(self, request_id: str, seconds: float, at: float) -> bool:
-        """Take one in; False if it is known, or older than all of as many as are kept."""
-        known, place = hash(request_id), bisect_right(self._at, at)
-        full = len(self.times) == SAMPLES
-        if known in self._known or (full and not place):
+        """Take one in; False if it is known, or no newer than any of as many as are kept."""
+        known, full = hash(request_id), len(self.times) == SAMPLES
+        if known in self._known or (full and at <= self._at[0]):
             return False
+        place = bisect_right(self._at, at)
         self._known.insert(place, known)
         self._at.insert(place, at)
         self.times.insert(place, seconds)

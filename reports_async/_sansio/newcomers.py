@@ -43,6 +43,9 @@ together by one server do, at times."""
 LIKELY: Final = 1e-12
 """No report is believed to be less likely than that."""
 
+ON_GRID: Final = 0.01
+"""A common time of which less lies on the grid is none that could be told there."""
+
 HEARD: Final = 1e-3
 """What counts for less than that is left out."""
 
@@ -103,22 +106,23 @@ def _suppositions(window: float) -> Sequence[_Supposition]:
     chance = (1.0 - ANY) / (len(COMMON) * len(MIDDLES) * len(SPREADS))
     for share, middle, spread in product(COMMON, MIDDLES, SPREADS):
         common = _common(middle * window, spread, window)
+        if (total := sum(common)) < ON_GRID:
+            continue
         mass = [
-            share * one + (1.0 - share) * other for one, other in zip(common, any_time, strict=True)
+            share * one / total + (1.0 - share) * other
+            for one, other in zip(common, any_time, strict=True)
         ]
         made.append(_Supposition.of(mass, chance))
     return made
 
 
 def _common(middle: float, spread: float, window: float) -> list[float]:
-    """Return a log-normal distribution, as far as the documented window allows it."""
+    """Return a log-normal distribution, as far as the documented window and the grid go."""
     edges = [
         math.erf(math.log(cell * STEP / middle) / (spread * math.sqrt(2.0)))
         for cell in range(1, CELLS + 1)
     ]
-    mass = [
-        (after - before) * allowed((cell + 0.5) * STEP / window)
+    return [
+        0.5 * (after - before) * allowed((cell + 0.5) * STEP / window)
         for cell, (before, after) in enumerate(pairwise([-1.0, *edges]))
     ]
-    total = sum(mass)
-    return [one / total for one in mass]

@@ -54,8 +54,8 @@ FEW: Final = 4
 """So many may be looked at one by one where lists of all come seldom."""
 
 EVEN: Final = 1.05
-"""Lists come seldom if they are further apart than so many times what the budget pays for from one
-end of the documented window to the other."""
+"""How long one of few is not looked at, at most: so many times what lies between two lists if all
+that the budget pays for are spread over the documented window."""
 
 LIKELY: Final = 0.1
 """The least chance of being ready that is worth a look at one of several."""
@@ -217,15 +217,21 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
 
 
 def _in_turn(waiting: Sequence[Waiting], means: Means) -> list[Plan]:
-    """Return a look at the one that was not looked at for longest, if it is likely to be ready."""
+    """
+    Return a look at the one that was not looked at for longest, of those likely to be ready then.
+
+    What becomes likely later waits for the list.
+    """
     window, lists = means.schedule.window, means.budgets[Endpoint.LIST]
     pace = max(EVEN * window / (lists.capacity + window * lists.rate), means.shortest)
-    job = max(waiting, key=lambda one: one.quiet)
-    left = pace - job.quiet if pace - job.quiet > SOON else 0.0
-    delay = max(left, means.budgets[Endpoint.STATUS].wait(means.now))
-    if job.generation.ready_between(job.seen, job.age + delay) < LIKELY:
-        return []
-    return [_when(delay, _status(job))]
+    token = means.budgets[Endpoint.STATUS].wait(means.now)
+    plans: list[Plan] = []
+    for job in sorted(waiting, key=lambda one: one.quiet, reverse=True):
+        left = pace - job.quiet
+        delay = max(left if left > SOON else 0.0, token)
+        if job.generation.ready_between(job.seen, job.age + delay) >= LIKELY:
+            plans.append(_when(delay, _status(job)))
+    return plans[:1]
 
 
 def _gap(

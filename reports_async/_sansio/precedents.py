@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 KEPT: Final = 100
 """How many of the newest one record tells of: about 6 KB."""
 
+TEXTS: Final = 1024
+"""How many texts are remembered to have been read: to read one again costs time only."""
+
+LATEST: Final = 10**11
+"""No moment is later, in seconds since 1970."""
+
 
 @frozen
 class Precedent:
@@ -45,7 +51,7 @@ class Precedents:
 
     def __init__(self) -> None:
         self._news: dict[str, Precedent] = {}
-        self._read: set[int] = set()
+        self._read: dict[int, None] = {}
 
     def note(self, precedent: Precedent) -> None:
         """Remember what the list told until it is written down."""
@@ -57,23 +63,28 @@ class Precedents:
         """Return, once for each text, what a record tells."""
         if text is None or hash(text) in self._read:
             return []
-        self._read.add(hash(text))
+        self._skip(text)
         return loads(text)
 
+    def _skip(self, text: str) -> None:
+        while len(self._read) >= TEXTS:
+            del self._read[next(iter(self._read))]
+        self._read[hash(text)] = None
+
     def told(self, text: str | None) -> str | None:
-        """Return what a record that tells *text* is to tell."""
+        """Return what a record that tells *text* is to tell: this record, and no other."""
         if not self._news:
             return text
-        known = () if text is None else loads(text)
-        text = dumps([*known, *self._news.values()])
-        self._read.add(hash(text))
+        known, news = loads(text or ""), self._news.values()
+        text = dumps([*known, *news])
+        self._news = {}
+        self._skip(text)
         return text
 
-    def written(self, text: str | None) -> None:
-        """Forget what a record that was written tells."""
-        if self._news and text is not None:
-            for precedent in loads(text):
-                self._news.pop(precedent.request_id, None)
+    def untold(self, text: str | None) -> None:
+        """Take back what a record was to tell that could not be written."""
+        for precedent in loads(text or ""):
+            self.note(precedent)
 
     def __repr__(self) -> str:
         return f"<Precedents, {len(self._news)} to be written>"
@@ -96,8 +107,12 @@ def loads(text: str) -> list[Precedent]:
     except ValueError:
         return []
     return [
-        Precedent(report_type, request_id, *map(float, numbers))
+        Precedent(report_type, request_id, *numbers)
         for report_type, requests in (types.items() if is_object(types) else ())
         for request_id, numbers in (requests.items() if is_object(requests) else ())
-        if is_array(numbers) and [type(one) for one in numbers] == [int, int]
+        if is_array(numbers) and list(map(_is_moment, numbers)) == [True, True]
     ]
+
+
+def _is_moment(value: object) -> bool:
+    return type(value) is int and 0 <= value < LATEST

@@ -24,7 +24,7 @@ def history(*types):
     known = History(WINDOW)
     for number, times in enumerate(types):
         for count, time in enumerate(times):
-            known.learn(f"TYPE_{number}", f"R{count}", time)
+            known.learn(f"TYPE_{number}", f"R{count}", time, at=float(count))
     return known
 
 
@@ -102,7 +102,7 @@ def test_each_report_once():
     A report counts once, however often it is told of, and the first word holds.
     """
     known = history([600.0])
-    known.learn("TYPE_0", "R0", 2000.0)
+    known.learn("TYPE_0", "R0", 2000.0, at=9.0)
 
     assert "<History 1 reports of 1 types>" == repr(known)
     assert learned([600.0]).mass == known.of("TYPE_0").mass
@@ -134,6 +134,18 @@ def test_the_newest_in_any_order(order):
     assert belief is known.of("TYPE_0")
 
 
+def test_many_at_one_moment():
+    """
+    Reports of one moment, more than are kept, do not take turns.
+    """
+    known = History(WINDOW)
+    first = [known.learn("TYPE_0", f"R{number}", 600.0, at=0.0) for number in range(SAMPLES + 1)]
+    again = [known.learn("TYPE_0", f"R{number}", 600.0, at=0.0) for number in range(SAMPLES + 1)]
+
+    assert [True] * SAMPLES + [False] == first
+    assert not any(again)
+
+
 def test_asked_in_between():
     """
     What is believed after a new report is what would be if it had been known all along.
@@ -141,7 +153,7 @@ def test_asked_in_between():
     known = history([1200.0, 1800.0])
     known.of("TYPE_0")
     for number, time in enumerate([600.0, 610.0, 620.0, 615.0]):
-        known.learn("TYPE_0", f"S{number}", time)
+        known.learn("TYPE_0", f"S{number}", time, at=10.0 + number)
 
     assert learned([1200.0, 1800.0, 600.0, 610.0, 620.0, 615.0]).mass == known.of("TYPE_0").mass
 
@@ -152,7 +164,7 @@ def test_a_new_report_counts_at_once():
     """
     known = history([600.0 + number for number in range(20)])
     first = known.of("TYPE_0")
-    known.learn("TYPE_0", "S", 1800.0)
+    known.learn("TYPE_0", "S", 1800.0, at=99.0)
 
     assert known.of("TYPE_0").ready_between(0.0, 900.0) < first.ready_between(0.0, 900.0)
 
@@ -253,7 +265,7 @@ def test_types_not_seen_yet():
     assert not history().is_new("OTHER")
 
     belief = known.of("OTHER")
-    known.learn("TYPE_1", "R", 1210.0)
+    known.learn("TYPE_1", "R", 1210.0, at=9.0)
     assert belief is not known.of("OTHER")
 
 
@@ -285,10 +297,10 @@ def test_others_have_more_to_say():
     """
     known = history([1200.0], [600.0, 1800.0])
     first = known.of("TYPE_0")
-    known.learn("TYPE_2", "R0", 900.0)
+    known.learn("TYPE_2", "R0", 900.0, at=9.0)
     second = known.of("TYPE_0")
     for number in range(4):
-        known.learn("TYPE_2", f"S{number}", 900.0)
+        known.learn("TYPE_2", f"S{number}", 900.0, at=10.0 + number)
 
     assert first is second
     assert known.of("TYPE_0") is not first
@@ -303,7 +315,7 @@ def test_beliefs(types, back):
     named = list(enumerate(types))
     for number, times in reversed(named) if back else named:
         for count, time in enumerate(times):
-            other.learn(f"TYPE_{number}", f"R{count}", time)
+            other.learn(f"TYPE_{number}", f"R{count}", time, at=float(count))
 
     for number in range(len(types) + 1):
         masses = known.of(f"TYPE_{number}", ask_others=True).mass

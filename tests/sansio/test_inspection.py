@@ -20,7 +20,7 @@ def learned(times):
     """What is believed of a type whose reports took so long."""
     history = History(2700.0)
     for number, time in enumerate(times):
-        history.learn("ITEM", f"R{number}", time)
+        history.learn("ITEM", f"R{number}", time, at=float(number))
     return history.of("ITEM")
 
 

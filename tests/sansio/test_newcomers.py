@@ -35,6 +35,24 @@ def test_belief(took, waited):
     assert list(masses) == pytest.approx(list(newcomers(WINDOW, took[::-1], waited[::-1]).mass))
 
 
+@given(window=st.floats(STEP, 100 * 365 * 86_400.0), took=TOOK)
+def test_any_window(window, took):
+    """
+    Whatever the window, what lies off the grid is believed of nobody: no few cells stand for it.
+    """
+    masses = newcomers(window, took, []).mass
+
+    assert 1.0 == pytest.approx(sum(masses))
+
+
+@pytest.mark.parametrize("hours", [4, 7, 8, 24 * 7])
+def test_a_long_window(hours):
+    """
+    A common time that lies off the grid is not looked for at its end.
+    """
+    assert newcomers(hours * 3600.0, [], []).ready_between(0.0, END - 600.0) > 0.8
+
+
 def test_nothing_seen():
     """
     Before anything was seen, the documented window is believed for the most part.

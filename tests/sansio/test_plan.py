@@ -26,7 +26,7 @@ def learned(times):
     """What is believed of a type whose reports took so long."""
     history = History(2700.0)
     for number, time in enumerate(times):
-        history.learn("ITEM", f"R{number}", time)
+        history.learn("ITEM", f"R{number}", time, at=float(number))
     return history.of("ITEM")
 
 
@@ -243,6 +243,17 @@ def test_none_in_turn():
     assert look(*late(*quiet, age=250.0), lists=1) is None
     assert look(*late(*quiet), lists=1, statuses=0) is None
     assert look(*late(*quiet), lists=1, trusted=True) is None
+
+
+@pytest.mark.parametrize("age", [60.0, 6000.0])
+def test_others_in_turn(age):
+    """
+    One that is not likely to be ready, as it is young or late, keeps no other from its turn.
+    """
+    (unlikely,) = late(PACE + 9.0, age=age)
+    jobs = evolve(unlikely, request_id="R0", seen=max(0.0, unlikely.seen)), *late(PACE, PACE - 5.0)
+
+    assert status("R1", "TYPE_1") == look(*jobs, lists=1)
 
 
 def test_in_turn_at_the_moment():

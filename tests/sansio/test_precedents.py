@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.precedents import KEPT, Precedent, Precedents, dumps, loads
+from reports_async._sansio.precedents import KEPT, TEXTS, Precedent, Precedents, dumps, loads
 
 ONE = Precedent("ITEM", "R1", 900.0, 1_764_000_000.0)
 OTHER = Precedent("INVENTORY", "R2", 1200.0, 1_764_000_100.0)
@@ -47,6 +47,9 @@ def test_text(precedents):
         '{"ITEM": {"R1": [900, "1764000000"]}}',
         '{"ITEM": {"R1": [true, 1764000000]}}',
         '{"ITEM": {"R1": [900, 1764000000, 5]}}',
+        '{"ITEM": {"R1": [-1, 1764000000]}}',
+        '{"ITEM": {"R1": [NaN, 1764000000]}}',
+        '{"ITEM": {"R1": [%s, 1764000000]}}' % ("9" * 400),
     ],
 )
 def test_damaged(text):
@@ -76,18 +79,19 @@ def test_told():
     assert "as it was" == noted().told("as it was")
 
 
-def test_written():
+def test_told_once():
     """
-    What was written is told once; what came meanwhile is told next.
+    What one record is told is told to no other, unless it could not be written.
     """
     kept = noted(ONE)
     text = kept.told(None)
     kept.note(OTHER)
-    kept.written(text)
 
     assert [OTHER] == loads(kept.told(None))
-    kept.written(None)
-    assert "<Precedents, 1 to be written>" == repr(kept)
+    kept.untold(text)
+    assert [ONE] == loads(kept.told(None))
+    kept.untold(None)
+    assert "<Precedents, 0 to be written>" == repr(kept)
 
 
 def test_read():
@@ -101,3 +105,15 @@ def test_read():
     assert [OTHER] == kept.read(text)
     assert [] == kept.read(text)
     assert [] == kept.read(own)
+
+
+def test_read_and_forgotten():
+    """
+    Of very many records it is forgotten that they were read.
+    """
+    kept, text = noted(), dumps([OTHER])
+    kept.read(text)
+    for number in range(TEXTS):
+        kept.read(f"{number}")
+
+    assert [OTHER] == kept.read(text)

@@ -20,7 +20,7 @@ def kind(*times, age=0.0):
     """Requests of a type whose reports took so long."""
     history = History(2700.0)
     for number, time in enumerate(times):
-        history.learn("ITEM", f"R{number}", time)
+        history.learn("ITEM", f"R{number}", time, at=float(number))
     return Kind.of(history.of("ITEM"), 0.0, age)
 
 
