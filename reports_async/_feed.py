@@ -22,17 +22,16 @@ if TYPE_CHECKING:
 class Feed:
     """The events so far; only the last one may still give way to a newer one."""
 
-    past: list[JobEvent] = field(factory=list["JobEvent"])
+    # A tuple: a job that waits has two events, and a list keeps room for four.
+    past: tuple[JobEvent, ...] = ()
     ended: bool = False
     # Made when somebody listens: of a hundred thousand waiting jobs, few are watched.
     news: anyio.Event | None = None
 
     def tell(self, event: JobEvent) -> None:
         """Add an event."""
-        if self.past and _replaces(event, self.past[-1]):
-            self.past[-1] = event
-        else:
-            self.past.append(event)
+        gives_way = self.past and _replaces(event, self.past[-1])
+        self.past = (*(self.past[:-1] if gives_way else self.past), event)
         self._wake()
 
     def end(self) -> None:

@@ -113,7 +113,7 @@ async def test_slow_listener():
 
     rest = [PROGRESSED, downloading(999), PROGRESSED, downloading(1000)]
     assert rest == [event async for event in listener]
-    assert [RESERVED, *rest] == feed.past
+    assert [RESERVED, *rest] == list(feed.past)
 
 
 async def test_same_word_again():
@@ -169,5 +169,5 @@ async def test_looks():
         feed.tell(event)
     feed.end()
 
-    assert [again, PROGRESSED] == feed.past
-    assert feed.past == [event async for event in listener]
+    assert [again, PROGRESSED] == list(feed.past)
+    assert list(feed.past) == [event async for event in listener]
