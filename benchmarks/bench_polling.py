@@ -140,6 +140,18 @@ def both(times: str) -> None:
         print(f"\nWith all status tokens spent beside the lists, {case}: {lag:.0f} s at least.")
 
 
+def paged(times: str, found: Mapping[tuple[str, int], Run], earlier: int) -> None:
+    """Print the least mean lag where a list costs as many calls as short pages make it cost."""
+    for history in (0, earlier):
+        run = found["27 jobs, pages of 10", history]
+        calls = max(1.0, run.looks / found["27 jobs", history].looks)
+        lag = least(DISTRIBUTIONS[times], 27, share=1.0 / calls)
+        print(
+            f"\nWith {calls:.2f} calls for a list, 27 jobs, pages of 10, {history} earlier "
+            f"reports: {lag:.1f} s at least ({run.mean / lag:.2f} x)."
+        )
+
+
 def spaced_bound(times: str, jobs: int) -> float:
     """Compute the least mean lag where looks at one report are as far apart as the client's."""
     return least_single(DISTRIBUTIONS[times], jobs, apart=SPACE)
@@ -247,10 +259,15 @@ def main() -> None:
             print("|---|---|---|---|---|---|---|", flush=True)
             every = list(product(CASES, (False, True)))
             bounds = dict(zip(every, pool.map(partial(bound, times), every), strict=True))
+            found: dict[tuple[str, int], Run] = {}
             for trial in trials(times, earlier=arguments.earlier, loops=arguments.loops):
                 runs = pool.map(Trial.run, (attrs.evolve(trial, seed=seed) for seed in seeds))
-                row(trial, mean(list(runs)), bounds[trial.case, trial.half])
+                run = mean(list(runs))
+                row(trial, run, bounds[trial.case, trial.half])
+                if trial.who == "**ours**" and not trial.half:
+                    found[trial.case, trial.history] = run
             both(times)
+            paged(times, found, arguments.earlier)
             spaced(times, pool)
             known(times, seeds, arguments.earlier, bounds, pool)
         unplaced(seeds, pool)
