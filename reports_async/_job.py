@@ -307,7 +307,7 @@ class ReportJob:
             size=saved.size,
             sha256=saved.sha256,
         )
-        self._record = evolve(record, path=str(path), error=None)
+        self._record = evolve(self._known(), path=str(path), error=None)
         await self._write(JobStatus.SAVED)
         self._end(report)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from reports_async import SQLiteStore
+from reports_async import Linked, MemoryStore, SQLiteStore, StoreError
 from reports_async._quota import Gate
 from reports_async._sansio.history import History
 from reports_async._sansio.precedents import loads
@@ -87,3 +87,35 @@ async def test_a_third_that_shares_no_store(new_client, clock, tmp_path):
         assert {600.0} == {one.seconds for one in loads(record.others_took or "")}
     finally:
         await store.aclose()
+
+
+class Blind(MemoryStore):
+    """
+    A store that cannot be read at times.
+    """
+
+    blind = False
+
+    async def records(self, account, *, now, report_type=None):
+        if self.blind:
+            raise StoreError("blind")
+        return await super().records(account, now=now, report_type=report_type)
+
+
+async def test_a_store_that_cannot_be_read_forgets_nothing(new_client, clock):
+    """
+    What a record tells of a third program stays, where the store takes writes and no reads.
+    """
+    simulator, store = Simulator(rows=1, generation=600), Blind()
+    theirs = simulator.add_request("ITEM", clock.now() - timedelta(hours=2))
+    async with new_client(
+        market="us", transport=SimulatorTransport(simulator, clock), store=store
+    ) as client:
+        job = client.request_report("ITEM")
+        async for event in job.events():
+            store.blind = store.blind or isinstance(event, Linked)
+        store.blind = False
+        (record,) = await client.jobs()
+
+    assert "SAVED" == record.status
+    assert [theirs] == [one.request_id for one in loads(record.others_took or "")]
