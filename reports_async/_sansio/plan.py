@@ -32,7 +32,7 @@ from attrs import field, frozen
 from .endpoints import Endpoint
 from .generation import CELLS, STEP
 from .inspection import PRICES, inspection
-from .pricing import Kind, priced
+from .pricing import COUNTED, Kind, priced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -240,6 +240,9 @@ def _gap(
     """Return the seconds from the last look, *since* seconds ago, to the next."""
     tokens = sum(bucket.usable(now) for bucket in buckets) / pages
     rate = sum(bucket.rate for bucket in buckets) / pages
+    if len(buckets) > 1 and any(bucket.spare for bucket in buckets):
+        # What others take is noticed late: who waits alone would find no token at the end.
+        rate *= COUNTED
     cells = _intensity(waiting, since)
     gap = _next(cells, tokens, rate, gains_from=since)
     if all(bucket.full(now) for bucket in buckets):

@@ -267,6 +267,22 @@ def test_in_turn_at_the_moment():
     assert (None, 9.0) == (later.look, pytest.approx(later.wait))
 
 
+@pytest.mark.parametrize("jobs", [1, 9])
+def test_a_reserve_for_the_last(jobs):
+    """
+    Where others take some, who waits alone does not count on all that comes, for it may not.
+    """
+    waiters = [waiting(f"R{number}", age=900.0, seen=900.0) for number in range(jobs)]
+    noticed = {
+        endpoint: Bucket(tokens=6.0, as_of=NOW, others=True)
+        for endpoint in (Endpoint.LIST, Endpoint.STATUS)
+    }
+    between = plan(waiters, means(lists=5, statuses=5)).wait
+    beside = plan(waiters, evolve(means(), budgets=noticed)).wait
+
+    assert (beside > 1.05 * between) if jobs == 1 else (beside == pytest.approx(between))
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_the_token_left_alone(strict):
     """
