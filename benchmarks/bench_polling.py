@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     Bound = tuple[str, bool]  # a case, and whether others take half of the budget
+    Kept = tuple[str, int, bool]  # a case, how many earlier reports, and the same
 
 CASES: dict[str, tuple[int, dict[str, Any]]] = {
     "1 job": (1, {"max_page_limit": 100}),
@@ -78,14 +79,14 @@ class Trial:
         return ", ".join(words)
 
 
-def bound(times: str, which: Bound) -> float:
-    """Compute the least mean lag possible."""
+def bound(times: str, which: Bound, *, alone: float = 0.0) -> float:
+    """Compute the least mean lag possible, *alone* tokens of each bucket left alone."""
     case, half = which
     jobs, rules = CASES[case]
     share = 0.5 if half else 1.0
     if "strict_list" in rules:
-        return least_single(DISTRIBUTIONS[times], jobs, share=share)
-    return least(DISTRIBUTIONS[times], jobs, share=share)
+        return least_single(DISTRIBUTIONS[times], jobs, share=share, alone=alone)
+    return least(DISTRIBUTIONS[times], jobs, share=share, alone=alone)
 
 
 def mean(runs: list[Run]) -> Run:
@@ -140,15 +141,27 @@ def both(times: str) -> None:
         print(f"\nWith all status tokens spent beside the lists, {case}: {lag:.0f} s at least.")
 
 
-def paged(times: str, found: Mapping[tuple[str, int], Run], earlier: int) -> None:
+def paged(times: str, found: Mapping[Kept, Run], earlier: int) -> None:
     """Print the least mean lag where a list costs as many calls as short pages make it cost."""
     for history in (0, earlier):
-        run = found["27 jobs, pages of 10", history]
-        calls = max(1.0, run.looks / found["27 jobs", history].looks)
+        run = found["27 jobs, pages of 10", history, False]
+        calls = max(1.0, run.looks / found["27 jobs", history, False].looks)
         lag = least(DISTRIBUTIONS[times], 27, share=1.0 / calls)
         print(
             f"\nWith {calls:.2f} calls for a list, 27 jobs, pages of 10, {history} earlier "
             f"reports: {lag:.1f} s at least ({run.mean / lag:.2f} x)."
+        )
+
+
+def left_alone(times: str, found: Mapping[Kept, Run], earlier: int, pool: Executor) -> None:
+    """Print the least mean lag of who leaves others, who may have had it, the last token."""
+    which = [(case, True) for case in CASES]
+    lags = pool.map(partial(bound, times, alone=1.0), which)
+    for case, lag in zip(CASES, lags, strict=True):
+        ratios = (f"{found[case, history, True].mean / lag:.2f} x" for history in (0, earlier))
+        print(
+            f"\nWith a token left in each bucket, half the budget, {case}: {lag:.1f} s at least "
+            f"({' and '.join(ratios)}, without and with history)."
         )
 
 
@@ -259,15 +272,16 @@ def main() -> None:
             print("|---|---|---|---|---|---|---|", flush=True)
             every = list(product(CASES, (False, True)))
             bounds = dict(zip(every, pool.map(partial(bound, times), every), strict=True))
-            found: dict[tuple[str, int], Run] = {}
+            found: dict[Kept, Run] = {}
             for trial in trials(times, earlier=arguments.earlier, loops=arguments.loops):
                 runs = pool.map(Trial.run, (attrs.evolve(trial, seed=seed) for seed in seeds))
                 run = mean(list(runs))
                 row(trial, run, bounds[trial.case, trial.half])
-                if trial.who == "**ours**" and not trial.half:
-                    found[trial.case, trial.history] = run
+                if trial.who == "**ours**":
+                    found[trial.case, trial.history, trial.half] = run
             both(times)
             paged(times, found, arguments.earlier)
+            left_alone(times, found, arguments.earlier, pool)
             spaced(times, pool)
             known(times, seeds, arguments.earlier, bounds, pool)
         unplaced(seeds, pool)

@@ -37,7 +37,9 @@ LAST, NEXT = np.triu_indices(MOMENTS + 1, 1)
 
 
 @cache
-def least(draw: Draw, jobs: int, *, share: float = 1.0, both: bool = False) -> float:
+def least(
+    draw: Draw, jobs: int, *, share: float = 1.0, both: bool = False, alone: float = 0.0
+) -> float:
     """
     Return the least mean lag, in seconds.
 
@@ -46,6 +48,7 @@ def least(draw: Draw, jobs: int, *, share: float = 1.0, both: bool = False) -> f
         jobs: How many reports are asked for at once.
         share: Which share of the refill other programs leave.
         both: Status calls are made beside the lists of all, at the price of more calls.
+        alone: So many tokens of each bucket are never spent.
     """
     times = Times.of(draw)
     # A list of all is made whether a certain request waits or not; a look at that one is not.
@@ -55,7 +58,7 @@ def least(draw: Draw, jobs: int, *, share: float = 1.0, both: bool = False) -> f
     else:
         looks = [Looks(always, buckets=1, share=share), Looks(waiting, buckets=1, share=share)]
         looks = looks if both else looks[:1]
-    return _solve(looks, [times], [1.0])
+    return _solve(looks, [times], [1.0], capacity=CAPACITY - alone)
 
 
 @cache
@@ -106,7 +109,13 @@ class Looks:
     share: float
 
 
-def _solve(kinds: Sequence[Looks], every: Sequence[Times], bounds: Sequence[float]) -> float:
+def _solve(
+    kinds: Sequence[Looks],
+    every: Sequence[Times],
+    bounds: Sequence[float],
+    *,
+    capacity: float = CAPACITY,
+) -> float:
     """Minimise the largest ratio of a lag to its bound, over how often each step is made."""
     steps, count = len(LAST), len(kinds)
     numbers = np.arange(steps)
@@ -149,7 +158,7 @@ def _solve(kinds: Sequence[Looks], every: Sequence[Times], bounds: Sequence[floa
         less.append(padded({**blocks, width - 1: coo_array([[-1.0]])}, 1))
         most.append(np.zeros(1))
 
-    full = [(0.0, CAPACITY * kind.buckets) for kind in kinds for _ in range(levels)]
+    full = [(0.0, capacity * kind.buckets) for kind in kinds for _ in range(levels)]
     found = linprog(
         np.eye(1, width, width - 1)[0],
         A_ub=vstack(less),

@@ -38,14 +38,17 @@ QUANTILES = 34
 ROUND = 2.5
 HORIZON = 3300.0
 SAMPLES = 400_000
-CAPACITY = 40.0
-RATE = 2.0 / 180.0
+BUCKETS = 2
+CAPACITY = 20.0
+RATE = BUCKETS / 180.0
 SMOOTH = (0.3, 0.05, 0.01, 0.003)
 STEPS = 300
 
 
 @cache
-def least_single(draw: Draw, jobs: int, *, share: float = 1.0, apart: float = 0.0) -> float:
+def least_single(
+    draw: Draw, jobs: int, *, share: float = 1.0, apart: float = 0.0, alone: float = 0.0
+) -> float:
     """
     Return the least mean lag, in seconds.
 
@@ -54,8 +57,9 @@ def least_single(draw: Draw, jobs: int, *, share: float = 1.0, apart: float = 0.
         jobs: How many requests are made at once.
         share: Which share of the refill other programs leave.
         apart: The seconds that lie between two looks at one request, at least.
+        alone: So many tokens of each bucket are never spent.
     """
-    problem = _Problem(draw, jobs, share, apart)
+    problem = _Problem(draw, jobs, share, apart, BUCKETS * (CAPACITY - alone))
     shape = problem.chances.shape
     # Prices that are hardly ever asked for must not be as stiff as the others.
     scale = np.sqrt(problem.chances + 1e-3)
@@ -81,7 +85,7 @@ def least_single(draw: Draw, jobs: int, *, share: float = 1.0, apart: float = 0.
 class _Problem:
     """The moments, what becomes ready by each, and the budget."""
 
-    def __init__(self, draw: Draw, jobs: int, share: float, apart: float) -> None:
+    def __init__(self, draw: Draw, jobs: int, share: float, apart: float, capacity: float) -> None:
         rng = random.Random(0)
         times = np.sort([draw(rng) for _ in range(SAMPLES)])
         times = times[(times > 0.0) & (times < HORIZON)]
@@ -92,6 +96,7 @@ class _Problem:
         self.ready = upto / len(times)
         self.passed = np.concatenate([[0.0], np.cumsum(times)])[upto] / len(times)
         self.jobs = jobs
+        self.capacity = capacity
         # Of each moment: which may have been that of the last look. There is none at the first.
         gaps = self.moments[:, None] - self.moments[None, :]
         self.free = (gaps >= apart) | (np.arange(len(self.moments)) == 0)
@@ -157,10 +162,11 @@ class _Problem:
         if smooth > 0.0:
             root = np.sqrt(gain**2 + smooth**2)
             rise, slope = 0.5 * (gain + root), 0.5 * (1.0 + gain / root)
-        chances, spare = self.chances[:-1], CAPACITY - self.refill
-        value = CAPACITY * prices[0, 0] + (chances * (self.refill * later + spare * rise)).sum()
+        chances, spare = self.chances[:-1], self.capacity - self.refill
+        value = self.capacity * prices[0, 0]
+        value += (chances * (self.refill * later + spare * rise)).sum()
         gradient = np.zeros_like(prices)
-        gradient[0, 0] = CAPACITY
+        gradient[0, 0] = self.capacity
         weight = chances * (self.refill + spare * slope)
         gradient[1:] += np.einsum("ti,tij->tj", weight, self.all)
         gradient[:-1] -= chances * spare * slope
