@@ -46,7 +46,7 @@ SAFE_TRIES: Final = 4
 
 LOOKS: Final = (Endpoint.LIST, Endpoint.STATUS)
 
-ONE_BY_ONE: Final = 1.0
+ONE_BY_ONE: Final = 0.25
 """Seconds until it is tried again whether the call before is answered."""
 
 
@@ -189,11 +189,11 @@ class Api:
         return self._delay(endpoint) <= 0
 
     def _delay(self, endpoint: Endpoint) -> float:
-        bucket = self.budgets[endpoint]
-        if bucket.spare and self._open[endpoint]:
-            # Others spend as well: one at a time, because each reply tells what they have left.
+        bucket, now = self.budgets[endpoint], self._clock.monotonic()
+        if self._open[endpoint] and (bucket.spare or bucket.stale(now)):
+            # Others spend as well, or may have: the reply tells what they have left.
             return ONE_BY_ONE
-        return bucket.wait(self._clock.monotonic())
+        return bucket.wait(now)
 
     def check(
         self, endpoint: Endpoint, *, report_type: str | None = None, request_id: str | None = None

@@ -94,6 +94,10 @@ class Bucket:
         """Tell whether the bucket would lose what comes next."""
         return self.at(now).tokens >= self.capacity - 1e-6
 
+    def stale(self, now: float) -> bool:
+        """Tell whether nothing was told for so long that others may have spent some since."""
+        return now - self.told_at >= self.interval
+
     def wait(self, now: float, *, calls: int = 1) -> float:
         """Return the seconds until that many calls can be made; 0.0 if they can be at *now*."""
         calls = min(calls, self.capacity)
