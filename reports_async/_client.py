@@ -35,9 +35,10 @@ from ._sansio.events import notified_ready, notified_request
 from ._sansio.history import History
 from ._statistics import Tally
 from ._submit import Submitter
-from ._tasks import AsyncioTasks, Tasks, TrioTasks, on_asyncio
-from ._validation import instance, word
+from ._tasks import AsyncioTasks, Home, Tasks, TrioTasks, on_asyncio
+from ._validation import instance, shaped, word
 from ._workshop import Workshop
+from .abc import Clock, Store, Transport
 from .stores import MemoryStore
 from .transports import AiohttpTransport
 
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
     from ._filters import Filters
     from ._models import JobRecord, OnLimit, Report
-    from .abc import Clock, Store, Transport
 
 SERVICE_NAME = "Walmart Marketplace"
 
@@ -64,13 +64,14 @@ class ReportsClient(Observed, Opened, PlainCalls):
             report = await client.fetch_report("ITEM_MX")
 
     On asyncio it may be opened in one task and closed in another, or used without ``async with``
-    and closed by `aclose`. On trio it belongs to the task that opens it.
+    and closed by `aclose`; it belongs to the event loop that first uses it, so each call of
+    `asyncio.run` makes its own. On trio it belongs to the task that opens it.
 
     Args:
         credentials: The key pair of the account.
         market: us, mx, ca, cl (the marketplaces), global-us, global-ca, global-mx, global-cl, or
             suppliers. ``ca`` means the global API: the legacy Canadian one is being retired.
-        directory: Where files go. Made when the first one comes; checked at once.
+        directory: Where files go. Made, if need be, and checked at once.
         channel_type: Sent as ``WM_CONSUMER.CHANNEL.TYPE`` where given; some accounts need it.
         service_name: Sent as ``WM_SVC.NAME``.
         base_url: Another host for the API: a sandbox, a proxy, the simulator. https, or loopback.
@@ -106,6 +107,9 @@ class ReportsClient(Observed, Opened, PlainCalls):
         instance(schedule, PollSchedule, name="schedule")
         instance(timeouts, Timeouts, name="timeouts")
         instance(downloads, Downloads, name="downloads")
+        shaped(store, Store, name="store")
+        shaped(transport, Transport, name="transport")
+        shaped(clock, Clock, name="clock")
         place = markets.market(market)
         self._site = endpoints.Site(
             base_url=markets.checked_base_url(place.base_url if base_url is None else base_url),
@@ -145,6 +149,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         )
         self._tasks: Tasks | None = None
         self._workshop: Workshop | None = None
+        self._home = Home()
         self._closed = False
 
     # -- lifetime ---------------------------------------------------------------------------------
@@ -216,6 +221,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
             downloader=self._downloader,
             clock=self._clock,
             tasks=tasks,
+            home=self._home,
             timeouts=self._timeouts,
             directory=self._directory,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import tempfile
 from contextlib import suppress
@@ -20,6 +21,9 @@ if sys.platform == "win32":  # pragma: no cover -- the suite is measured on POSI
     import msvcrt
 else:
     import fcntl
+
+LONGEST_SUFFIX: Final = ".unpacked.part"
+"""The longest that is added to the name of a file while it is unfinished."""
 
 _HELP: Final = {
     errno.ENOSPC: "The disk is full: free some space",
@@ -57,10 +61,10 @@ def check_directory(directory: str | os.PathLike[str]) -> Path:
         # Permission bits lie (root, read-only mounts): only writing tells.
         with tempfile.TemporaryFile(dir=path):
             pass
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
         raise InvalidArgument(
-            f"directory must be a directory that can be written to, or be made, but {path} is not:"
-            f" {exc.strerror}."
+            "directory must be a directory that can be written to, or be made, but "
+            f"{_shown(path)} is not: {_why(exc)}."
         ) from exc
     return path
 
@@ -69,17 +73,47 @@ def check_path(path: Path | None) -> None:
     """
     Make sure that a file can be made at a path; its directory is made if it does not exist.
 
+    What stands there is replaced in the end, so it must be a file, or a link.
+
     Raises:
-        InvalidArgument: A directory stands there, or its own cannot be used.
+        InvalidArgument: Something else stands there, its name is none that the disk can keep, or
+            its directory cannot be used.
     """
     if path is None:
         return
-    if path.is_dir():
-        raise InvalidArgument(f"path must name a file, but {path} is a directory.")
     try:
         check_directory(path.parent)
     except InvalidArgument as exc:
         raise InvalidArgument(f"path must lie in a directory that can be used. {exc}") from exc
+    try:
+        # The unfinished file stands beside it, with a longer name.
+        _standing_at(path.with_name(path.name + LONGEST_SUFFIX))
+        standing = _standing_at(path)
+        directory = path.is_dir()
+    except (OSError, ValueError) as exc:
+        raise InvalidArgument(
+            f"path must name a file, but {_shown(path)} cannot: {_why(exc)}."
+        ) from exc
+    if directory:
+        raise InvalidArgument(f"path must name a file, but {path} is a directory.")
+    if standing and not (stat.S_ISREG(standing) or stat.S_ISLNK(standing)):
+        raise InvalidArgument(f"path must name a file, but {path} is a device, pipe or socket.")
+
+
+def _standing_at(path: Path) -> int:
+    """Return the mode of what stands at a path; 0 where nothing does."""
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
+
+
+def _shown(path: Path) -> str:
+    return str(path) if str(path).isprintable() else repr(str(path))
+
+
+def _why(exc: OSError | ValueError) -> str:
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
 
 
 def lock(file: BinaryIO) -> bool:

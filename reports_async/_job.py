@@ -116,6 +116,8 @@ class ReportJob:
         return self._wait().__await__()
 
     async def _wait(self) -> Report:
+        if self._outcome is None:
+            self._rooms.home.check()
         await self._finish()
         assert self._outcome is not None
         if isinstance(self._outcome, Exception):
@@ -283,8 +285,9 @@ class ReportJob:
         if path is None:
             name = file_name(record.report_type, record.version, record.request_id)
             path = rooms.directory / rooms.downloader.options.named(name)
+        lasting = str(path.absolute())  # programs that start elsewhere read it, too
         # A name that carries the request id cannot be another file's; a path of the user's can.
-        ours = self._path is None or (record.status is JobStatus.SAVED and record.path == str(path))
+        ours = self._path is None or (record.status is JobStatus.SAVED and record.path == lasting)
         if record.status is not JobStatus.SAVED:
             await self._write(JobStatus.READY)
         saved = await rooms.downloader.fetch(
@@ -307,7 +310,7 @@ class ReportJob:
             size=saved.size,
             sha256=saved.sha256,
         )
-        self._record = evolve(self._known(), path=str(path), error=None)
+        self._record = evolve(self._known(), path=lasting, error=None)
         await self._write(JobStatus.SAVED)
         self._end(report)
 

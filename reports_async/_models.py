@@ -21,6 +21,7 @@ from ._http import without_query
 from ._secrets import Secret
 from ._validation import (
     as_seconds,
+    checked_flag,
     checked_optional_word,
     checked_seconds,
     checked_word,
@@ -125,7 +126,7 @@ class ReportSpec:
     filters: Filters | None = None
     max_age: float | None = field(default=None, converter=as_seconds, validator=checked_seconds)
     on_limit: OnLimit = "wait"
-    fresh: bool = False
+    fresh: bool = field(default=False, validator=checked_flag)
     path: Path | None = field(default=None, converter=as_path)
 
     def __attrs_post_init__(self) -> None:

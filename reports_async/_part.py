@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from attrs import define, field, frozen
 
-from ._disk import is_at, lock, sync_directory
+from ._disk import LONGEST_SUFFIX, is_at, lock, sync_directory
 from ._exceptions import BadArchive, TruncatedDownload
 from ._intake import Intake
 from ._sansio.archive import Kind, Limits, check_page, kind
@@ -176,7 +176,7 @@ class Part:
 
     def _sink(self) -> BinaryIO:
         if self.unpacks:
-            return self._made_anew(".unpacked.part")
+            return self._made_anew(LONGEST_SUFFIX)
         return Path(os.devnull).open("wb")
 
     def remembered(self) -> Left | None:
@@ -295,11 +295,11 @@ class Part:
                 with Path(os.devnull).open("wb") as nowhere:
                     unpack(file, nowhere, limits=self.limits, check=check)
             return self._as_it_is(file), digest
-        path = self._beside(".unpacked.part")
+        path = self._beside(LONGEST_SUFFIX)
         if whole:
             _sync(path)
         else:
-            path, digest = self._unpacked(file, ".unpacked.part", check), None
+            path, digest = self._unpacked(file, LONGEST_SUFFIX, check), None
         if packed is Kind.ZIP:
             return path, digest
         # A host may have put its own gzip (a content-encoding) around the archive.
@@ -313,7 +313,7 @@ class Part:
     def _as_it_is(self, file: BinaryIO) -> Path:
         if sys.platform == "win32":  # pragma: no cover -- the suite is measured on POSIX
             # An open file cannot be renamed there, and a closed one is not locked: a copy it is.
-            path = self._beside(".unpacked.part")
+            path = self._beside(LONGEST_SUFFIX)
             file.seek(0)
             with path.open("wb") as sink:
                 shutil.copyfileobj(file, sink)
@@ -342,7 +342,7 @@ class Part:
         if file is None:
             return
         self._stop()
-        for path in (self._note, *map(self._beside, (".unpacked.part", ".inner.part"))):
+        for path in (self._note, *map(self._beside, (LONGEST_SUFFIX, ".inner.part"))):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         with suppress(OSError), ExitStack() as stack:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._filters import Filters
     from ._models import DownloadLink, ReportRequest
     from ._quota import Gate
+    from ._tasks import Home
     from .abc import Clock
 
 
@@ -41,6 +42,7 @@ class PlainCalls:
     _gate: Gate
     _clock: Clock
     _market: str
+    _home: Home
     _closed: bool
 
     async def create_request(
@@ -171,3 +173,4 @@ class PlainCalls:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("This ReportsClient is closed; make a new one.")
+        self._home.check()

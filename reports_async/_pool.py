@@ -23,6 +23,8 @@ from ._sansio import markets
 from ._sansio.backoff import PollSchedule
 from ._statistics import Tally
 from ._tasks import SharedTasks, TrioTasks, on_asyncio
+from ._validation import shaped
+from .abc import Clock, Store, Transport
 from .stores import MemoryStore
 from .transports import AiohttpTransport
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from ._models import JobRecord
     from ._observed import Listener
     from ._statistics import Statistics
-    from .abc import ByteStream, Clock, HTTPRequest, HTTPResponse, Store, Transport
+    from .abc import ByteStream, HTTPRequest, HTTPResponse
 
 
 class ReportsPool:
@@ -80,6 +82,9 @@ class ReportsPool:
         downloads: Downloads = Downloads(),  # noqa: B008 -- a frozen value
         clock: Clock | None = None,
     ) -> None:
+        shaped(store, Store, name="store")
+        shaped(transport, Transport, name="transport")
+        shaped(clock, Clock, name="clock")
         self._market = markets.market(market).name
         self._directory = directory
         self._channel_type = channel_type

@@ -42,6 +42,28 @@ def on_asyncio() -> bool:
     return True
 
 
+class Home:
+    """The asyncio event loop that a client belongs to: the first that it is used in."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check(self) -> None:
+        """Raise RuntimeError in another loop: connections, locks and tasks are of the first."""
+        if not on_asyncio():
+            return
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise RuntimeError(
+                "This ReportsClient was used in another event loop, and belongs to it: make one "
+                "inside each loop, e.g. in the coroutine that 'asyncio.run' is given."
+            )
+
+
 async def shielded(work: Awaitable[Value]) -> Value:
     """Await *work* to its end even if the task is cancelled meanwhile; the next await tells."""
     with anyio.CancelScope(shield=True):

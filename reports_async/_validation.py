@@ -54,6 +54,10 @@ def text(value: str, *, name: str) -> str:
         raise InvalidArgument(f"{name} must be text, not {value!r}.")
     if not value.strip():
         raise InvalidArgument(f"{name} must not be empty or blank.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(f"{name} must be text that can be sent, not {value!r}.") from None
     return value
 
 
@@ -80,6 +84,17 @@ def instance(value: object, kind: type, *, name: str) -> None:
     if not isinstance(value, kind):
         raise InvalidArgument(
             f"{name} must be of type {kind.__name__}, not {type(value).__name__}."
+        )
+
+
+def shaped(value: object, protocol: type, *, name: str) -> None:
+    """Refuse what lacks a protocol's methods, and a class in place of its instance; None passes."""
+    if value is None:
+        return
+    if isinstance(value, type) or not isinstance(value, protocol):
+        what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+        raise InvalidArgument(
+            f"{name} must have the methods of reports_async.abc.{protocol.__name__}, not be {what}."
         )
 
 
@@ -119,6 +134,12 @@ def as_strings(values: Iterable[str]) -> tuple[str, ...]:
 def checked_seconds(_instance: Any, attribute: Attribute[Any], value: float | None) -> None:
     """Validate an attrs field by the rule of `seconds`."""
     seconds(value, name=attribute.name)
+
+
+def checked_flag(_instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Validate an attrs field that is True or False; other values would pass for one of them."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{attribute.name} must be True or False, not {value!r}.")
 
 
 def checked_count(_instance: Any, attribute: Attribute[Any], value: object) -> None:

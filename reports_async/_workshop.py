@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ._poller import Poller
     from ._quota import Gate
     from ._submit import Submitter
-    from ._tasks import Tasks
+    from ._tasks import Home, Tasks
     from .abc import Clock
 
 
@@ -36,5 +36,6 @@ class Workshop:
     downloader: Downloader
     clock: Clock
     tasks: Tasks
+    home: Home
     timeouts: Timeouts
     directory: Path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from reports_async import (
     Filters,
     InvalidArgument,
     Limits,
+    MemoryStore,
     PollSchedule,
     ReportsClient,
     ReportSpec,
@@ -38,6 +41,7 @@ REQUESTS = {
     "max_age must be less than 100 years": {"max_age": float("inf")},
     "on_limit must be one of wait, raise, reuse": {"on_limit": "retry"},
     "filters must be a Filters value": {"filters": {"excludeColumns": []}},
+    "fresh must be True or False, not 'no'": {"fresh": "no"},
     "path must name a file": {"path": ""},
     "path must name a file, but is 7": {"path": 7},
 }
@@ -63,6 +67,11 @@ async def test_request(new_client, simulator, tmp_path, message, method):
     [
         ("taken", "path must name a file, but .*taken is a directory"),
         ("file/report.csv", "path must lie in a directory that can be used. .* is not"),
+        ("pipe", "path must name a file, but .*pipe is a device, pipe or socket"),
+        ("a\0b", "path must name a file, but '.*' cannot: embedded null"),
+        ("a\0b/report.csv", "path must lie in a directory that can be used. .* is not: embedded"),
+        ("a" * 250, "path must name a file, but .* cannot: File name too long"),
+        ("a" * 300, "path must name a file, but .* cannot: File name too long"),
     ],
 )
 async def test_path(new_client, simulator, tmp_path, name, message):
@@ -71,6 +80,7 @@ async def test_path(new_client, simulator, tmp_path, name, message):
     """
     (tmp_path / "taken").mkdir()
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
     async with new_client() as client:
         with pytest.raises(InvalidArgument, match=message):
             client.request_report("ITEM_MX", path=tmp_path / name)
@@ -78,6 +88,20 @@ async def test_path(new_client, simulator, tmp_path, name, message):
             client.resume_report("id", path=tmp_path / name)
 
     assert () == simulator.calls
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+async def test_path_of_a_link(new_client, tmp_path):
+    """
+    A link is replaced by the file; what it leads to stays.
+    """
+    (tmp_path / "other").write_text("theirs")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "other")
+    async with new_client() as client:
+        report = await client.fetch_report("ITEM_MX", path=tmp_path / "link.csv")
+
+    assert not report.path.is_symlink()
+    assert "theirs" == (tmp_path / "other").read_text()
 
 
 @pytest.mark.parametrize("request_id", ["", "  ", "a b", "a\n", None])
@@ -142,6 +166,12 @@ CLIENTS = {
     "timeouts must be of type Timeouts, not int": {"timeouts": 5},
     "downloads must be of type Downloads, not NoneType": {"downloads": None},
     "directory must be a path, not None": {"directory": None},
+    "directory must be a directory .* but '.*' is not: embedded null": {"directory": "a\0b"},
+    "directory must be a directory .* is not: .*surrogates": {"directory": "\ud800"},
+    "store must have the methods of reports_async.abc.Store, not be str": {"store": "x.db"},
+    "store must have .* not be the class MemoryStore": {"store": MemoryStore},
+    "transport must have the methods of .*Transport, not be str": {"transport": "x"},
+    "clock must have the methods of reports_async.abc.Clock, not be int": {"clock": 5},
 }
 
 

@@ -11,7 +11,13 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from reports_async import Credentials, JobCancelled, Progressed, ReportsClient, TransportError
+from reports_async import (
+    Credentials,
+    JobCancelled,
+    Progressed,
+    ReportsClient,
+    TransportError,
+)
 from reports_async.stores import MemoryStore
 from reports_async.testing import (
     LoopClock,
@@ -20,6 +26,7 @@ from reports_async.testing import (
     SimulatorServer,
     SimulatorTransport,
 )
+from reports_async.transports import AiohttpTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -231,6 +238,51 @@ async def test_open_twice(new_client):
     async with new_client() as client:
         with pytest.raises(RuntimeError, match="is open already"):
             await client.__aenter__()
+
+
+def test_two_event_loops(fast_client, fast, simulator):
+    """
+    A client belongs to one event loop; in another it says so before anything is sent, and closes.
+    """
+    client = fast_client()
+    job = None
+
+    async def first():
+        nonlocal job
+        await client.get_request(simulator.add_request("ITEM", fast.now()))
+        job = client.request_report("ITEM")
+
+    async def second():
+        for use in (
+            lambda: client.fetch_report("BUYBOX"),
+            lambda: client.get_request("R1"),
+            client.__aenter__,
+            lambda: job,
+        ):
+            with pytest.raises(RuntimeError, match=r"in another event loop.*make one inside each"):
+                await use()
+        with pytest.raises(RuntimeError, match="in another event loop"):
+            client.fetch_reports(["ITEM"])
+        await client.aclose()
+
+    asyncio.run(first())
+    asked = len(simulator.calls)
+    asyncio.run(second())
+
+    assert asked == len(simulator.calls)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_trio_wants_another_transport(new_client, anyio_backend):
+    """
+    The default transport is for asyncio: on trio it says so, and which one to take.
+    """
+    async with new_client(transport=AiohttpTransport(), base_url="http://127.0.0.1:1") as client:
+        with pytest.raises(RuntimeError, match=r"works on asyncio only.*HttpxTransport\(\)"):
+            await client.fetch_report("ITEM_MX")
+        (record,) = await client.jobs() or (None,)
+
+    assert record is None
 
 
 def test_no_event_loop(new_client, tmp_path):

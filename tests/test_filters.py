@@ -60,6 +60,7 @@ def test_dates_are_utc() -> None:
         ({"granularity": "YEARLY"}, "granularity must be one of DAILY, WEEKLY, MONTHLY, QUARTERLY"),
         ({"exclude_columns": "SKU"}, "exclude_columns must be a list of strings"),
         ({"include_columns": ["SKU", ""]}, "include_columns must not be empty or blank"),
+        ({"include_columns": ["caf\udce9"]}, "include_columns must be text that can be sent"),
         ({"rows": ["Status"]}, "rows must be a list of EnumFilter"),
         ({"rows": EnumFilter("Status", ["A"])}, "rows must be a list of EnumFilter"),
         ({"rows": None}, "rows must be a list of EnumFilter"),

@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 
 from reports_async._exceptions import InvalidArgument
 from reports_async._sansio.markets import MARKETS, checked_base_url, is_loopback
+from reports_async._validation import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,7 +113,10 @@ def moment(
     if value is None:
         return None
     if found := _DURATION.fullmatch(value):
-        return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+        try:
+            return timedelta(seconds=seconds(float(found[1]) * _SECONDS[found[2]], name=value))
+        except InvalidArgument as error:
+            raise click.BadParameter(str(error)) from error
     try:
         instant = datetime.fromisoformat(value)
     except ValueError as error:

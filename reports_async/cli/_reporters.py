@@ -71,7 +71,7 @@ def report_object(report: Report) -> dict[str, Any]:
 def error_object(error: ReportsError, row: Row | None = None) -> dict[str, Any]:
     """Return an error for machines; `retry_at` only where one is known."""
     found: dict[str, Any] = {
-        "report_type": error.report_type or (row and row.report_type),
+        "report_type": error.report_type or (row and row.report_type) or None,
         "request_id": error.request_id or (row and row.request_id),
         "error": message(error),
         "error_type": type(error).__name__,

@@ -7,6 +7,7 @@ redirects, tracing and decoding stay at home, and ours never reach it.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Final
 
@@ -189,6 +190,13 @@ class AiohttpTransport:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("This AiohttpTransport is closed; make a new one.")
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "AiohttpTransport works on asyncio only. On trio, give the client "
+                "transport=HttpxTransport() (extra httpx)."
+            ) from None
 
     def _opened(self) -> aiohttp.ClientSession:
         self._check_open()

@@ -24,6 +24,8 @@ BAD = [
     (["fetch", "X", "--base-url", "http://walmart.example"], "must begin with https://"),
     (["fetch", " "], "must not be empty or blank"),
     (["list", "--after", "tomorrow"], "'tomorrow' is not a time"),
+    (["list", "--after", "99999999999999999d"], "99999999999999999d must be less than 100 years"),
+    (["list", "--before", "999999d"], "999999d must be less than 100 years"),
     (["nothing"], "No such command 'nothing'"),
 ]
 

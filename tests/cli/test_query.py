@@ -6,6 +6,7 @@ import json
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
@@ -157,7 +158,9 @@ def test_jobs(ask, simulator):
     found = objects(ask("jobs", "--json"))
 
     assert {"SAVED", "FAILED"} == {one["status"] for one in found}
-    assert paths == [one["path"] for one in found if one["status"] == "SAVED"]
+    assert [str(Path(path).absolute()) for path in paths] == [
+        one["path"] for one in found if one["status"] == "SAVED"
+    ]
     assert 3 == len(lines)
     assert any(line.endswith(paths[0]) for line in lines)
     assert any("ERROR" in line and " CPA " in line for line in lines)
