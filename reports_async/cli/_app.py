@@ -6,6 +6,7 @@ A command's room is imported when it is called for, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,7 +67,8 @@ class App(click.Group):
 
 
 def _end(ctx: click.Context, message: str, code: Exit) -> None:
-    click.echo(f"Error: {message}", err=True)
+    with suppress(OSError):
+        click.echo(f"Error: {message}", err=True)
     ctx.exit(code)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
@@ -19,7 +20,7 @@ from ._exits import code_of, message
 from ._format import duration, iso, local, table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from reports_async._exceptions import ReportsError
     from reports_async._models import Report
@@ -172,6 +173,49 @@ class LiveBoard(_Quiet):
 
     def refresh(self) -> None:
         self._display.refresh()
+
+
+class Steadfast:
+    """
+    A reporter that no report depends on: where nobody reads on, or a disk is full, it falls silent.
+
+    `lost` is what kept it from writing, if anything did.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self.lost: OSError | None = None
+
+    def __enter__(self) -> Self:
+        with self._silently():
+            self._reporter.__enter__()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        with self._silently():
+            self._reporter.__exit__(*exc_info)
+
+    def step(self, row: Row, words: str) -> None:
+        if self.lost is None:
+            with self._silently():
+                self._reporter.step(row, words)
+
+    def ended(self, row: Row) -> None:
+        # Whoever does not read the steps may read the results.
+        with self._silently():
+            self._reporter.ended(row)
+
+    def refresh(self) -> None:
+        if self.lost is None:
+            with self._silently():
+                self._reporter.refresh()
+
+    @contextmanager
+    def _silently(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as exc:
+            self.lost = self.lost or exc
 
 
 def make_reporter(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import signal
+import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -14,7 +16,7 @@ import anyio
 import pytest
 from rich.console import Console
 
-from reports_async._exceptions import ReportTimedOut, TransportError
+from reports_async._exceptions import ReportsError, ReportTimedOut, TransportError
 from reports_async._models import Report
 from reports_async._sansio import events as ev
 from reports_async.cli import _reporters, _work
@@ -134,6 +136,97 @@ def test_what_can_go_on_in_several_markets(capsys):
         "  reports-async download r-ITEM r-CPA --directory .\n"
         "  reports-async download r-ITEM_MX --market mx --directory .\n"
     )
+
+
+class Full(StringIO):
+    """A stream that cannot be written: the disk is full, or nobody reads on."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def write(self, _text):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+class Followed(FakeJob):
+    """A job that knows whether it was followed to its end."""
+
+    done = False
+
+    def __await__(self):
+        found = yield from super().__await__()
+        self.done = True
+        return found
+
+
+@pytest.mark.parametrize("options", [{}, {"as_json": True}])
+@pytest.mark.parametrize(
+    ("number", "error", "message"),
+    [
+        (errno.EPIPE, BrokenPipeError, "Broken pipe"),
+        (errno.ENOSPC, ReportsError, "could not be told: .*No space left"),
+    ],
+)
+def test_nobody_reads_on(monkeypatch, options, number, error, message):
+    """
+    Where the results cannot be told, all reports are fetched all the same; then it is an error.
+    """
+    monkeypatch.setattr(sys, "stdout", Full(number))
+    jobs = [Followed(name, report(name)) for name in ("ITEM", "CPA", "PROMO")]
+
+    with pytest.raises(error, match=message):
+        run(*jobs, **options)
+
+    assert [True, True, True] == [job.done for job in jobs]
+
+
+def test_nobody_reads_the_steps(monkeypatch, capsys):
+    """
+    Where the steps cannot be told, the results are, and what can go on is no second error.
+    """
+    late = TransportError("broken", request_id="r-CPA")
+    monkeypatch.setattr(sys, "stderr", Full(errno.ENOSPC))
+
+    with pytest.raises(ReportsError, match="could not be told"):
+        run(FakeJob("ITEM", report("ITEM")), FakeJob("CPA", late))
+
+    assert "ITEM.csv\n" == capsys.readouterr().out
+
+
+class Broken:
+    """A display that cannot be drawn."""
+
+    def __init__(self):
+        self.drawn = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc_info): ...
+
+    def step(self, row, words): ...
+
+    def ended(self, row): ...
+
+    def refresh(self):
+        self.drawn += 1
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_a_picture_that_nobody_sees(monkeypatch):
+    """
+    A display that cannot be drawn is not drawn again, and costs no report.
+    """
+    display = Broken()
+    monkeypatch.setattr(_work, "make_reporter", lambda *_args, **_options: display)
+    monkeypatch.setattr(_work, "REFRESH", 0.0)
+    job = Followed("ITEM", report("ITEM"))
+
+    with pytest.raises(BrokenPipeError):
+        run(job)
+
+    assert (1, True) == (display.drawn, job.done)
 
 
 class StoppedJob(FakeJob):
