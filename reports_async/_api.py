@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from ._auth import TokenKeeper
-from ._exceptions import RateLimited, ServerError, TransportError
+from ._exceptions import RateLimited, ReportsError, ServerError, TransportError
 from ._hub import Hub
 from ._sansio import endpoints, replies, subscriptions
 from ._sansio.backoff import retry_delay
@@ -48,6 +48,14 @@ LOOKS: Final = (Endpoint.LIST, Endpoint.STATUS)
 
 ONE_BY_ONE: Final = 0.25
 """Seconds until it is tried again whether the call before is answered."""
+
+
+class _NoToken(Exception):
+    """The token call failed, again and again: to repeat the call that wants one would not help."""
+
+    def __init__(self, error: ReportsError) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Api:
@@ -227,7 +235,11 @@ class Api:
         async def once() -> Value:
             return parse(*await self._authorized(call))
 
-        return await self._patiently(once, endpoint=call.endpoint, tries=tries)
+        try:
+            return await self._patiently(once, endpoint=call.endpoint, tries=tries)
+        except _NoToken as failure:
+            error = failure.error
+        raise error
 
     async def _patiently(
         self, once: Callable[[], Awaitable[Value]], *, endpoint: Endpoint, tries: int
@@ -258,7 +270,7 @@ class Api:
         if call.endpoint in self.budgets:
             self._spend(call.endpoint)
         try:
-            token = await self._auth.token()
+            token = await self._token()
         except BaseException:
             if (bucket := self.budgets.get(call.endpoint)) is not None:
                 now = self._clock.monotonic()
@@ -268,8 +280,14 @@ class Api:
         if response.status == UNAUTHORIZED:
             # A token can die early. A 401 surely did nothing, so even a create is safe to repeat.
             self._auth.invalidate(token)
-            sent, response = await self._send(call, await self._auth.token())
+            sent, response = await self._send(call, await self._token())
         return sent, response
+
+    async def _token(self) -> str:
+        try:
+            return await self._auth.token()
+        except ReportsError as exc:
+            raise _NoToken(exc) from exc
 
     async def _send(self, call: endpoints.Call, token: str) -> tuple[endpoints.Call, HTTPResponse]:
         request = endpoints.signed(call, token=token, correlation_id=str(uuid.uuid4()))

@@ -214,17 +214,18 @@ async def test_token_call_tried_again(api, simulator, trouble):
     assert 1 == simulator.count("create")
 
 
-async def test_token_call_given_up(api, simulator):
+@pytest.mark.parametrize("look", [False, True])
+async def test_token_call_given_up(api, simulator, look):
     """
-    A token call that keeps failing is given up, and a create is not sent.
+    A token call that keeps failing is given up, and no call is sent, be it safe to repeat or not.
     """
     simulator.fail("token", 503, times=99)
 
-    with pytest.raises(ServerError):
-        await create(api)
+    with pytest.raises(ServerError, match="token") as caught:
+        await (api.status("R1") if look else create(api))
 
-    assert SAFE_TRIES == simulator.count("token")
-    assert 0 == simulator.count("create")
+    assert SAFE_TRIES == simulator.count("token") == len(simulator.calls)
+    assert None is caught.value.__context__
 
 
 async def test_token_outage_is_no_stampede(api, simulator):

@@ -6,6 +6,8 @@ Knows no HTTP library, and never puts a query, a header or a body into an error.
 
 from __future__ import annotations
 
+import errno
+import os
 import string
 from contextlib import contextmanager
 from io import BytesIO
@@ -105,13 +107,23 @@ class Translated:
             return
         bare(exc)
         if isinstance(exc, (*self.telltales, *self.errors)):
-            what = f"the exchange failed before {self.before} came ({type(exc).__name__})"
+            what = f"the exchange failed before {self.before} came ({_named(exc)})"
             error = failure(self.request, what)
             try:
                 raise error from (None if isinstance(exc, self.telltales) else exc)
             finally:
                 # Or a telltale would still be found there.
                 error.__context__ = None
+
+
+def _named(exc: BaseException) -> str:
+    """Return an error's name and, of a refused connection or the like, the system's own words."""
+    name = type(exc).__name__
+    if not isinstance(exc, OSError) or isinstance(exc, TimeoutError):
+        return name
+    # Not its text, which may repeat the address.
+    number = exc.errno or 0
+    return f"{name}: {os.strerror(number)}" if number in errno.errorcode else name
 
 
 async def whole(

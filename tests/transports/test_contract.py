@@ -353,7 +353,7 @@ async def test_reset_in_body(serve, transport):
 
 async def test_refused(transport):
     """
-    A port on which nobody listens is an error with its cause chained.
+    A port on which nobody listens is an error with its cause chained, in the system's words.
     """
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
@@ -362,6 +362,8 @@ async def test_refused(transport):
         await transport.send(HTTPRequest(method="GET", url=f"http://127.0.0.1:{port}/"), timeout=30)
 
     assert excinfo.value.__cause__ is not None
+    words = str(excinfo.value).partition(" before a reply came ")[2]
+    assert words in {"(ClientConnectorError: Connection refused).", "(ConnectError)."}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
