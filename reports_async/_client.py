@@ -252,7 +252,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
             on_limit: While the hour of the type is taken: ``"wait"``, ``"raise"``, or ``"reuse"``
                 the request that took it, if it is the same.
             fresh: Do not join an identical request that is in flight.
-            path: The file to write; None names it in the client's directory.
+            path: The file to write, over what stands there; None names it in the directory.
 
         Raises:
             InvalidArgument: Before anything is sent.

@@ -118,7 +118,8 @@ class ReportSpec:
         max_age: Take an identical report of that age or younger instead of a new one.
         on_limit: What to do while the hour of the type is taken: wait, raise or reuse.
         fresh: Never join an identical request that is in flight.
-        path: The file to write; None names it in the client's directory.
+        path: The file to write, over what stands there, be it another report's that had the same
+            path; None names it in the client's directory.
     """
 
     report_type: str = field(kw_only=False, validator=checked_word)

@@ -208,3 +208,16 @@ async def test_all_reports(rules: Rules, tmp_path: Path) -> None:
     assert sorted(made) == digests(tmp_path)
     assert set() == {call for call in simulator.calls if call.status == 429}
     assert () == simulator.violations
+
+
+async def test_the_test_of_the_readme(tmp_path):
+    """
+    The test that the README shows passes, and needs nothing that it does not import.
+    """
+    text = (EXAMPLES.parent / "README.md").read_text("utf-8")
+    _, _, section = text.partition("## Testing your own program")
+    code = section.partition("```python\n")[2].partition("```")[0]
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+
+    assert None is await names["test_what_i_do_when_walmart_gives_up"](tmp_path)
