@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
+from .budget import LEAST
 from .endpoints import Endpoint
 from .generation import CELLS, STEP
 from .inspection import PRICES, inspection
@@ -56,6 +57,14 @@ FEW: Final = 4
 EVEN: Final = 1.05
 """How long one of few is not looked at, at most: so many times what lies between two lists if all
 that the budget pays for are spread over the documented window."""
+
+LONG: Final = 1.3
+"""Where many wait, a gap between two lists that is up to so many times as long is cut to the same:
+nobody should wait much longer than others for a small gain. A longer one is meant. The more other
+programs take, the less is cut: the tokens may not be there."""
+
+EXPECTED: Final = 0.3
+"""How many must be expected to become ready in such a gap: where nobody is, it harms nobody."""
 
 LIKELY: Final = 0.1
 """The least chance of being ready that is worth a look at one of several."""
@@ -202,6 +211,12 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
     if all(job.age > TAIL * job.generation.quantile(RIPE) for job in waiting):
         # Later than anything that is known: the schedule's own pace.
         gap = means.schedule.next_delay(min(job.age for job in waiting))
+    even = _even(means) * pages
+    if not alone and even < gap < even * _long(buckets[0]):
+        chances = (
+            one.generation.ready_between(one.seen, one.age + even - since) for one in waiting
+        )
+        gap = even if sum(chances) >= EXPECTED else gap
     gap *= 1.0 + JITTER * means.jitter
     gap = min(max(gap, means.shortest), means.schedule.cap)
     left = gap - since if gap - since > SOON else 0.0
@@ -222,8 +237,7 @@ def _in_turn(waiting: Sequence[Waiting], means: Means) -> list[Plan]:
 
     What becomes likely later waits for the list.
     """
-    window, lists = means.schedule.window, means.budgets[Endpoint.LIST]
-    pace = max(EVEN * window / (lists.capacity + window * lists.rate), means.shortest)
+    pace = max(_even(means), means.shortest)
     token = means.budgets[Endpoint.STATUS].wait(means.now)
     plans: list[Plan] = []
     for job in sorted(waiting, key=lambda one: one.quiet, reverse=True):
@@ -232,6 +246,17 @@ def _in_turn(waiting: Sequence[Waiting], means: Means) -> list[Plan]:
         if job.generation.ready_between(job.seen, job.age + delay) >= LIKELY:
             plans.append(_when(delay, _status(job)))
     return plans[:1]
+
+
+def _even(means: Means) -> float:
+    """Return the seconds between two lists of one page that are spread over the window."""
+    window, lists = means.schedule.window, means.budgets[Endpoint.LIST]
+    return EVEN * window / (lists.capacity + window * lists.rate)
+
+
+def _long(lists: Bucket) -> float:
+    ours = (lists.rate * lists.interval - LEAST) / (1.0 - LEAST)
+    return 1.0 + (LONG - 1.0) * ours
 
 
 def _gap(

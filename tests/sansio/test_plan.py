@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports_async import PollSchedule
-from reports_async._sansio.budget import INTERVAL, NOTICED, Bucket
+from reports_async._sansio.budget import INTERVAL, LEAST, NOTICED, Bucket
 from reports_async._sansio.endpoints import Endpoint
 from reports_async._sansio.generation import CELLS, Generation, prior
 from reports_async._sansio.history import History
@@ -265,6 +265,26 @@ def test_in_turn_at_the_moment():
 
     assert status("R1", "TYPE_1") == soon.look
     assert (None, 9.0) == (later.look, pytest.approx(later.wait))
+
+
+def test_no_gap_a_little_longer():
+    """
+    Where some of many are about to be ready, a list that would be a little late is made in time.
+
+    Not so one that is much later, or of few, or beside others, whose tokens are not there.
+    """
+    taken = Bucket(tokens=8.0, as_of=NOW, drain=(1.0 - LEAST) / INTERVAL)
+    nine, two = (
+        [waiting(f"R{number}", age=1500.0, seen=1500.0) for number in range(count)]
+        for count in (9, 2)
+    )
+    beside = evolve(means(), budgets={Endpoint.LIST: taken, Endpoint.STATUS: taken})
+    half = EVEN * SCHEDULE.window / (20 + SCHEDULE.window / 360)
+
+    assert PACE == pytest.approx(plan(nine, means(lists=7)).wait)
+    assert 1.3 * PACE < plan(nine, means(lists=4)).wait
+    assert PACE < plan(two, means(lists=7)).wait < 1.3 * PACE
+    assert half < plan(nine, beside).wait < 1.3 * half
 
 
 @pytest.mark.parametrize("jobs", [1, 9])
