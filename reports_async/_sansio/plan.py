@@ -61,7 +61,7 @@ that the budget pays for are spread over the documented window."""
 LONG: Final = 1.3
 """Where many wait, a gap between two lists that is up to so many times as long is cut to the same:
 nobody should wait much longer than others for a small gain. A longer one is meant. The more other
-programs take, the less is cut: the tokens may not be there."""
+programs take, the less is cut, and nothing where pages are short: the tokens may not be there."""
 
 EXPECTED: Final = 0.3
 """How many must be expected to become ready in such a gap: where nobody is, it harms nobody."""
@@ -211,8 +211,8 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
     if all(job.age > TAIL * job.generation.quantile(RIPE) for job in waiting):
         # Later than anything that is known: the schedule's own pace.
         gap = means.schedule.next_delay(min(job.age for job in waiting))
-    even = _even(means) * pages
-    if not alone and even < gap < even * _long(buckets[0]):
+    even = _even(means)
+    if not alone and pages == 1.0 and even < gap < even * _long(buckets[0]):
         chances = (
             one.generation.ready_between(one.seen, one.age + even - since) for one in waiting
         )
@@ -249,7 +249,7 @@ def _in_turn(waiting: Sequence[Waiting], means: Means) -> list[Plan]:
 
 
 def _even(means: Means) -> float:
-    """Return the seconds between two lists of one page that are spread over the window."""
+    """Return the seconds between two lists that are spread over the window."""
     window, lists = means.schedule.window, means.budgets[Endpoint.LIST]
     return EVEN * window / (lists.capacity + window * lists.rate)
 

@@ -271,7 +271,8 @@ def test_no_gap_a_little_longer():
     """
     Where some of many are about to be ready, a list that would be a little late is made in time.
 
-    Not so one that is much later, or of few, or beside others, whose tokens are not there.
+    Not so one that is much later, or of few, or takes many pages, or beside others, whose tokens
+    are not there.
     """
     taken = Bucket(tokens=8.0, as_of=NOW, drain=(1.0 - LEAST) / INTERVAL)
     nine, two = (
@@ -284,6 +285,7 @@ def test_no_gap_a_little_longer():
     assert PACE == pytest.approx(plan(nine, means(lists=7)).wait)
     assert 1.3 * PACE < plan(nine, means(lists=4)).wait
     assert PACE < plan(two, means(lists=7)).wait < 1.3 * PACE
+    assert PACE < plan(nine, means(lists=19, pages=2.0)).wait < 1.3 * PACE
     assert half < plan(nine, beside).wait < 1.3 * half
 
 
