@@ -89,9 +89,11 @@ def instance(value: object, kind: type, *, name: str) -> None:
 
 def shaped(value: object, protocol: type, *, name: str) -> None:
     """Refuse what lacks a protocol's methods, and a class in place of its instance; None passes."""
-    if value is None:
-        return
-    if isinstance(value, type) or not isinstance(value, protocol):
+    methods = [word for word in vars(protocol) if not word.startswith("_")]
+    # Not by isinstance: since Python 3.12 that overlooks what a wrapper hands on.
+    if value is not None and (
+        isinstance(value, type) or not all(callable(getattr(value, one, None)) for one in methods)
+    ):
         what = f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
         raise InvalidArgument(
             f"{name} must have the methods of reports_async.abc.{protocol.__name__}, not be {what}."

@@ -6,7 +6,7 @@ Anything of the right shape will do; no base class needs to be inherited.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from ._http import ByteStream, HTTPRequest, HTTPResponse
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["ByteStream", "Clock", "HTTPRequest", "HTTPResponse", "Store", "Transport"]
 
 
-@runtime_checkable
 class Clock(Protocol):
     """
     Time, as the library sees it: all its waiting goes through here.
@@ -41,7 +40,6 @@ class Clock(Protocol):
         ...
 
 
-@runtime_checkable
 class Transport(Protocol):
     """
     Carry one request over the network, no more: no retries, no redirects, no cookies, no cache.
@@ -72,7 +70,6 @@ class Transport(Protocol):
         ...
 
 
-@runtime_checkable
 class Store(Protocol):
     """
     Where requests and the hourly quota are remembered.
