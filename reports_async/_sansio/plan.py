@@ -255,6 +255,7 @@ def _even(means: Means) -> float:
 
 
 def _long(lists: Bucket) -> float:
+    """Return `LONG` where all of the refill is ours, down to one where the least share is."""
     ours = (lists.rate * lists.interval - LEAST) / (1.0 - LEAST)
     return 1.0 + (LONG - 1.0) * ours
 
