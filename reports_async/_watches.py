@@ -144,11 +144,14 @@ class Watches:
             for watches in self._by_id.values()
             if self._history.is_new(watches[-1].report_type)
         )[1:]
+        several = len(self._by_id) > 1 and not strict
         standing: list[plan.Waiting] = []
         for watches in self._by_id.values():
             candidates = (watches[-1], *watches)
             urgent = next((watch for watch in candidates if watch.look_now), watches[-1])
-            generation = self._history.of(urgent.report_type, ask_others=strict, waited=waited)
+            generation = self._history.of(
+                urgent.report_type, several=several, ask_others=strict, waited=waited
+            )
             standing.append(self._standing(urgent, generation, unlistable, now=now))
         return standing
 

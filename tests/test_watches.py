@@ -100,7 +100,7 @@ async def test_unknown_types(clock):
     beliefs = [one.generation for one in watches.waiting(unlistable=set())]
     assert 1 == len(set(beliefs[:3]))
     assert history.of("NEW", waited=[39 * 60.0, 49 * 60.0]).mass == beliefs[0].mass
-    assert history.of("TYPE_0") is beliefs[3]
+    assert history.of("TYPE_0", several=True) is beliefs[3]
 
 
 async def test_never_looked_at(clock):

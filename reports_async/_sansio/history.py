@@ -16,7 +16,7 @@ from bisect import bisect_right
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from .generation import CELLS, STEP, Generation, bandwidths, bells, prior
+from .generation import CELLS, STEP, Generation, bandwidths, bells, even, prior
 from .newcomers import LIKELY, newcomers
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ class History:
         self._window = window
         self._times: dict[str, _Newest] = {}
         self._count = 0
-        # Each with how many reports were known when it was made.
-        self._known: dict[str, tuple[Generation, int]] = {}
-        self._all: tuple[_All, int] | None = None
-        self._evidence: dict[str, Sequence[float]] = {}
+        self._beliefs: dict[bool, _Beliefs] = {}
         self._newcomers: tuple[Generation, Sequence[float], int] | None = None
 
     def learn(self, report_type: str, request_id: str, seconds: float, *, at: float) -> bool:
@@ -76,8 +73,8 @@ class History:
         if not times.add(request_id, seconds, at):
             return False
         self._count += 1
-        self._known.pop(report_type, None)
-        self._evidence.pop(report_type, None)
+        for beliefs in self._beliefs.values():
+            beliefs.forget(report_type)
         return True
 
     def knows(self, report_type: str) -> bool:
@@ -89,60 +86,43 @@ class History:
         return bool(self._times) and not self.knows(report_type)
 
     def of(
-        self, report_type: str, *, ask_others: bool = False, waited: Sequence[float] = ()
+        self,
+        report_type: str,
+        *,
+        several: bool = False,
+        ask_others: bool = False,
+        waited: Sequence[float] = (),
     ) -> Generation:
         """
         Return what is believed of a type.
 
         Args:
             report_type: The type.
+            several: Several wait that each look sees. None of them may wait much longer than the
+                others, so any time is believed alike beforehand.
             ask_others: Where no report of the type was seen yet, take the word of other types, as
                 where each look sees one type: those that it has not seen may be ready long since.
             waited: Otherwise the word of other types counts as far as it explains this as well: how
                 long, in seconds, each of the others that were never seen was seen not to be ready.
         """
+        before = even(self._window) if several else prior(self._window)
         if not self._times:
-            return prior(self._window)
+            return before
+        if self.is_new(report_type) and not ask_others:
+            return self._unseen(waited)
+        beliefs = self._beliefs.setdefault(several, _Beliefs(self._times, before))
         if self.is_new(report_type):
-            return self._together().generation if ask_others else self._unseen(waited)
-        known, count = self._known.get(report_type, (None, 0))
-        # Anew when as many again are known, of whatever type.
-        if known is None or self._count > 2 * count:
-            known = self._believed(report_type)
-            self._known[report_type] = known, self._count
-        return known
+            return beliefs.together(self._count).generation
+        return beliefs.of(report_type, self._count)
 
     def _unseen(self, waited: Sequence[float]) -> Generation:
         # A plan asks for one type after the other, with the same list.
         made = self._newcomers
         if made is None or made[1] is not waited or made[2] != self._count:
-            times = chain.from_iterable(self._newest().values())
+            times = chain.from_iterable(_newest(self._times).values())
             made = newcomers(self._window, times, waited), waited, self._count
             self._newcomers = made
         return made[0]
-
-    def _together(self) -> _All:
-        if self._all is None or self._all[1] != self._count:
-            self._all = _All(self._newest(), prior(self._window)), self._count
-        return self._all[0]
-
-    def _newest(self) -> dict[str, Sequence[float]]:
-        """Return the newest times of each type: about `TOGETHER` in all."""
-        share = -(-TOGETHER // len(self._times))
-        return {name: of_one.times[-share:] for name, of_one in self._times.items()}
-
-    def _believed(self, report_type: str) -> Generation:
-        together = self._together()
-        for name, of_one in self._times.items():
-            if name not in self._evidence:
-                newest = of_one.times[-FORETOLD:]
-                halves = newest[::2], newest[1::2]
-                foretold = _foretold(halves, together.without(name), OTHERS)
-                self._evidence[name] = array("d", foretold)
-        odds = _odds([sum(column) for column in zip(*self._evidence.values(), strict=True)])
-        times = self._times[report_type].times
-        others = together.without(report_type)
-        return Generation(_blend(bells(times), len(times), others, odds, OTHERS))
 
     def __repr__(self) -> str:
         count = sum(len(of_one.times) for of_one in self._times.values())
@@ -172,6 +152,63 @@ class _Newest:
         if full:
             del self._known[0], self._at[0], self.times[0]
         return True
+
+
+class _Beliefs:
+    """
+    What is believed of each type that was seen, made when it is asked for.
+
+    Args:
+        times: By type: the newest; they grow while reports are seen.
+        before: What is believed before.
+    """
+
+    def __init__(self, times: Mapping[str, _Newest], before: Generation) -> None:
+        self._times = times
+        self._before = before
+        # Each with how many reports were known when it was made.
+        self._known: dict[str, tuple[Generation, int]] = {}
+        self._all: tuple[_All, int] | None = None
+        self._evidence: dict[str, Sequence[float]] = {}
+
+    def forget(self, report_type: str) -> None:
+        """Believe of a type what was seen now."""
+        self._known.pop(report_type, None)
+        self._evidence.pop(report_type, None)
+
+    def of(self, report_type: str, count: int) -> Generation:
+        """Return what is believed of a type, of *count* reports in all."""
+        known, before = self._known.get(report_type, (None, 0))
+        # Anew when as many again are known, of whatever type.
+        if known is None or count > 2 * before:
+            known = self._believed(report_type, count)
+            self._known[report_type] = known, count
+        return known
+
+    def together(self, count: int) -> _All:
+        """Return what all types say together, of *count* reports in all."""
+        if self._all is None or self._all[1] != count:
+            self._all = _All(_newest(self._times), self._before), count
+        return self._all[0]
+
+    def _believed(self, report_type: str, count: int) -> Generation:
+        together = self.together(count)
+        for name, of_one in self._times.items():
+            if name not in self._evidence:
+                newest = of_one.times[-FORETOLD:]
+                halves = newest[::2], newest[1::2]
+                foretold = _foretold(halves, together.without(name), OTHERS)
+                self._evidence[name] = array("d", foretold)
+        odds = _odds([sum(column) for column in zip(*self._evidence.values(), strict=True)])
+        times = self._times[report_type].times
+        others = together.without(report_type)
+        return Generation(_blend(bells(times), len(times), others, odds, OTHERS))
+
+
+def _newest(times: Mapping[str, _Newest]) -> dict[str, Sequence[float]]:
+    """Return the newest times of each type: about `TOGETHER` in all."""
+    share = -(-TOGETHER // len(times))
+    return {name: of_one.times[-share:] for name, of_one in times.items()}
 
 
 class _All:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
-from .generation import CELLS, STEP, Generation, allowed, prior
+from .generation import CELLS, STEP, Generation, allowed, even
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -101,7 +101,7 @@ def newcomers(window: float, took: Iterable[float], waited: Iterable[float]) -> 
 
 @lru_cache(maxsize=8)
 def _suppositions(window: float) -> Sequence[_Supposition]:
-    any_time = prior(window).cells
+    any_time = even(window).cells
     made = [_Supposition.of(any_time, ANY)]
     chance = (1.0 - ANY) / (len(COMMON) * len(MIDDLES) * len(SPREADS))
     for share, middle, spread in product(COMMON, MIDDLES, SPREADS):

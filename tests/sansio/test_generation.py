@@ -15,6 +15,7 @@ from reports_async._sansio.generation import (
     Generation,
     bandwidths,
     bells,
+    even,
     prior,
 )
 
@@ -24,16 +25,44 @@ END = CELLS * STEP
 times = st.floats(min_value=0.0, max_value=2 * END)
 
 
-def test_prior():
+@pytest.mark.parametrize("believed", [prior, even])
+def test_before_any_report_was_seen(believed):
     """
-    The prior believes in the documented window, and leaves a little for later.
+    Beforehand the documented window is believed in: early reports are rare, and so are later ones.
     """
-    belief = prior(WINDOW)
+    belief = believed(WINDOW)
 
     assert 0.9 < belief.ready_between(300.0, WINDOW) < 1.0
-    assert belief.ready_between(0.0, 300.0) < 0.04
-    assert 2600.0 < belief.quantile(0.98) <= WINDOW + 150
+    assert belief.ready_between(0.0, 300.0) < 0.06
+    assert 2500.0 < belief.quantile(0.98) <= WINDOW + 150
     assert 1.0 == pytest.approx(belief.ready_between(0.0, END))
+
+
+def test_prior():
+    """
+    Most reports are believed to take about 20 minutes, and any time remains likely.
+    """
+    belief = prior(WINDOW)
+    shares = [
+        belief.ready_between(0.0, start + 600.0) - belief.ready_between(0.0, start)
+        for start in (300.0, 900.0, 1500.0, 2100.0)
+    ]
+
+    assert 0.3 < max(shares) == shares[1] < 0.4
+    assert min(shares) > 0.1
+
+
+def test_even():
+    """
+    After the first minutes any time in the window is as likely as another.
+    """
+    belief = even(WINDOW)
+    shares = [
+        belief.ready_between(0.0, start + 600.0) - belief.ready_between(0.0, start)
+        for start in (300.0, 900.0, 1500.0, 2100.0)
+    ]
+
+    assert max(shares) == pytest.approx(min(shares))
 
 
 @given(taken=st.lists(st.floats(min_value=0.0, max_value=END, exclude_max=True), max_size=20))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.generation import CELLS, STEP, prior
+from reports_async._sansio.generation import CELLS, STEP, even, prior
 from reports_async._sansio.history import SAMPLES, History
 
 WINDOW = 2700.0
@@ -174,10 +174,11 @@ def test_a_new_report_counts_at_once():
 
 def test_nothing_known():
     """
-    Of what nothing is known, the documented window is believed.
+    Of what nothing is known, the documented window is believed: evenly, if a look sees several.
     """
     assert prior(WINDOW) is history().of("ITEM")
     assert prior(WINDOW) is history().of("ITEM", ask_others=True)
+    assert even(WINDOW) is history().of("ITEM", several=True)
 
 
 def test_types_that_are_alike():
@@ -228,8 +229,8 @@ def test_a_type_not_seen_yet():
     """
 
     def chance(count):
-        known = history(*[[1200.0 + number] for number in range(count)])
-        return known.of("OTHER", ask_others=True).ready_between(1100.0, 1300.0)
+        known = history(*[[600.0 + number] for number in range(count)])
+        return known.of("OTHER", ask_others=True).ready_between(500.0, 700.0)
 
     chances = [chance(count) for count in (0, 1, 4, 12)]
 

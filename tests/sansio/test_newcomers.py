@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.generation import CELLS, STEP, prior
+from reports_async._sansio.generation import CELLS, STEP, even
 from reports_async._sansio.newcomers import newcomers
 
 WINDOW = 2700.0
@@ -65,7 +65,7 @@ def test_alike():
     Where reports took about the same time, others are believed to.
     """
     assert believed(1000.0, 1400.0, took=ALIKE) > 0.7
-    assert prior(WINDOW).ready_between(1000.0, 1400.0) < 0.25
+    assert even(WINDOW).ready_between(1000.0, 1400.0) < 0.25
 
 
 def test_however_alike():
@@ -95,7 +95,7 @@ def test_any_time():
     Where reports took all kinds of times, the documented window is believed.
     """
     for end in range(300, 2700, 300):
-        expected = prior(WINDOW).ready_between(0.0, end)
+        expected = even(WINDOW).ready_between(0.0, end)
         assert expected == pytest.approx(believed(0.0, end, took=EVEN), abs=0.03)
 
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from reports_async import PollSchedule
 from reports_async._sansio.budget import INTERVAL, LEAST, NOTICED, Bucket
 from reports_async._sansio.endpoints import Endpoint
-from reports_async._sansio.generation import CELLS, Generation, prior
+from reports_async._sansio.generation import CELLS, Generation, even
 from reports_async._sansio.history import History
 from reports_async._sansio.inspection import inspection
 from reports_async._sansio.plan import EVEN, FEW, UNSEEN_LIMIT, Look, Means, Waiting, plan
 
 NOW = 10_000.0
 SCHEDULE = PollSchedule()
-PRIOR = prior(2700.0)
+ANY_TIME = even(2700.0)
 
 
 def learned(times):
@@ -32,7 +32,7 @@ def learned(times):
 
 def waiting(request_id="R1", report_type="ITEM_MX", *, age=0.0, seen=0.0, **changes):
     changes.setdefault("tried", seen)
-    changes.setdefault("generation", PRIOR)
+    changes.setdefault("generation", ANY_TIME)
     return Waiting(request_id=request_id, report_type=report_type, age=age, seen=seen, **changes)
 
 
@@ -508,7 +508,7 @@ def test_jitter():
         age=1000.0,
         seen=1000.0,
         tried=1000.0,
-        generation=PRIOR,
+        generation=ANY_TIME,
     )
     early, plain, late = (plan([job], means(jitter=jitter)).wait for jitter in (-1.0, 0.0, 1.0))
 
