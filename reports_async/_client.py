@@ -17,7 +17,6 @@ from ._clock import SystemClock
 from ._credentials import Credentials
 from ._disk import check_directory, check_path
 from ._download import Downloader, Downloads
-from ._exceptions import WebhookError
 from ._job import ReportJob
 from ._ledger import Ledger
 from ._link import Links
@@ -150,15 +149,16 @@ class ReportsClient(Observed, Opened, PlainCalls):
         self._tasks: Tasks | None = None
         self._workshop: Workshop | None = None
         self._home = Home()
-        self._closed = False
+        self._entered = self._closed = False
 
     # -- lifetime ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         self._check_open()
+        if self._entered:
+            raise RuntimeError("This ReportsClient is open already; close it where it was opened.")
+        self._entered = True
         if not on_asyncio():
-            if self._tasks is not None:
-                raise RuntimeError("This ReportsClient is open already.")
             self._equip(await TrioTasks.open())
         return self
 
@@ -356,16 +356,16 @@ class ReportsClient(Observed, Opened, PlainCalls):
         Take the parsed body of a REPORT_STATUS webhook: ask the server about its request now.
 
         It proves nothing. Where it says READY, the link is asked for, once: the reply tells more
-        than a look. Requests that nobody waits for are ignored.
+        than a look. Requests that nobody waits for are ignored. On asyncio another thread than the
+        event loop's may call it, as where a synchronous web application receives.
 
         Raises:
             WebhookError: *event* is not a mapping.
         """
-        if not hasattr(event, "get"):
-            raise WebhookError(f"A webhook body is a JSON object, not {type(event).__name__}.")
         request_id = notified_request(event)
         if request_id is not None and self._workshop is not None:
-            self._workshop.poller.hurry(request_id, ready=notified_ready(event))
+            hurry = self._workshop.poller.hurry
+            self._home.call(partial(hurry, request_id, ready=notified_ready(event)))
 
     def _start(
         self, spec: ReportSpec, *, then: Callable[[ReportJob], None] | None = None

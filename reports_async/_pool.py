@@ -106,15 +106,16 @@ class ReportsPool:
         self._hub = Hub()
         self._tally = Tally()
         self._hub.listen(self._tally.note)
-        self._closed = False
+        self._entered = self._closed = False
 
     # -- lifetime ---------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         self._check_open()
+        if self._entered:
+            raise RuntimeError("This ReportsPool is open already; close it where it was opened.")
+        self._entered = True
         if not on_asyncio():
-            if self._tasks is not None:
-                raise RuntimeError("This ReportsPool is open already.")
             self._tasks = await TrioTasks.open()
         return self
 

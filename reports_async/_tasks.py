@@ -63,6 +63,14 @@ class Home:
                 "inside each loop, e.g. in the coroutine that 'asyncio.run' is given."
             )
 
+    def call(self, work: Callable[[], object]) -> None:
+        """Do *work* in the loop: now if it runs here, soon if not, never if it was closed."""
+        loop = self._loop
+        if loop is None or (on_asyncio() and asyncio.get_running_loop() is loop):
+            work()
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(work)
+
 
 async def shielded(work: Awaitable[Value]) -> Value:
     """Await *work* to its end even if the task is cancelled meanwhile; the next await tells."""

@@ -233,11 +233,12 @@ async def test_trio_wants_it_open(new_client):
 
 async def test_open_twice(new_client):
     """
-    On trio a client is not opened a second time while it is open: it belongs to one task.
+    A client that is open is not opened a second time: the inner block would close it for both.
     """
     async with new_client() as client:
         with pytest.raises(RuntimeError, match="is open already"):
             await client.__aenter__()
+        assert [] == await client.jobs()
 
 
 def test_two_event_loops(fast_client, fast, simulator):
@@ -267,6 +268,7 @@ def test_two_event_loops(fast_client, fast, simulator):
 
     asyncio.run(first())
     asked = len(simulator.calls)
+    client.notify({"payload": {"requestId": "R1"}})
     asyncio.run(second())
 
     assert asked == len(simulator.calls)

@@ -318,12 +318,20 @@ async def test_transport_is_closed_at_any_rate(new_pool, transport, store):
 
 async def test_open_first_on_trio(new_pool):
     """
-    On trio the pool must be opened, and that once.
+    On trio the pool must be opened.
     """
     pool = new_pool()
     with pytest.raises(RuntimeError, match="on trio, open it first"):
         pool.client(account(1))
     async with pool:
+        assert 0 == pool.statistics().waiting
+
+
+async def test_open_twice(new_pool):
+    """
+    A pool that is open is not opened a second time: the inner block would close it for both.
+    """
+    async with new_pool() as pool:
         with pytest.raises(RuntimeError, match="open already"):
             await pool.__aenter__()
 

@@ -9,6 +9,7 @@ import hmac
 import json
 import logging
 import socket
+import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -643,6 +644,27 @@ async def test_trust_one_by_one(new_client, simulator, clock):
     for name in "BC":
         (first, *_) = [at for at in looks(simulator, since, name) if at > since]
         assert 299 <= (first - since).total_seconds()
+
+
+@ASYNCIO
+async def test_told_from_another_thread(new_client, simulator, clock, anyio_backend):
+    """
+    A thread that is not the event loop's may tell of a webhook as well.
+    """
+    # So asyncio raises an error where another thread touches the loop without leave.
+    asyncio.get_running_loop().set_debug(True)
+    simulator.generation("A", 10)
+    async with new_client(market="us") as client:
+        job = client.request_report("A")
+        await accepted(job)
+        await anyio.sleep(15)
+        body = {"payload": {"requestId": job.request_id}}
+        thread = threading.Thread(target=client.notify, args=(body,))
+        thread.start()
+        thread.join()
+        await job
+
+    assert clock.monotonic() < 20
 
 
 async def test_trust_needs_truth(new_client, simulator, clock):

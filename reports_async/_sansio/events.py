@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from attrs import frozen
 
+from reports_async._exceptions import WebhookError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -155,7 +157,12 @@ def notified_request(event: Mapping[str, object]) -> str | None:
 
     The rest of the body is not believed: a forged READY must gain nothing, so a webhook only says
     which request to look at.
+
+    Raises:
+        WebhookError: *event* is not a mapping.
     """
+    if not hasattr(event, "get"):
+        raise WebhookError(f"A webhook body is a JSON object, not {type(event).__name__}.")
     payload = event.get("payload")
     if not isinstance(payload, Mapping):
         return None
