@@ -213,10 +213,7 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
         gap = means.schedule.next_delay(min(job.age for job in waiting))
     even = _even(means)
     if not alone and pages == 1.0 and even < gap < even * _long(buckets[0]):
-        chances = (
-            one.generation.ready_between(one.seen, one.age + even - since) for one in waiting
-        )
-        gap = even if sum(chances) >= EXPECTED else gap
+        gap = even if _expected(waiting, ahead=even - since) >= EXPECTED else gap
     gap *= 1.0 + JITTER * means.jitter
     gap = min(max(gap, means.shortest), means.schedule.cap)
     left = gap - since if gap - since > SOON else 0.0
@@ -246,6 +243,16 @@ def _in_turn(waiting: Sequence[Waiting], means: Means) -> list[Plan]:
         if job.generation.ready_between(job.seen, job.age + delay) >= LIKELY:
             plans.append(_when(delay, _status(job)))
     return plans[:1]
+
+
+def _expected(waiting: Sequence[Waiting], *, ahead: float) -> float:
+    """Return how many are expected to be ready in so many seconds."""
+    # Those that are alike to the second are asked for once, as in `_intensity`.
+    alike = Counter((one.generation, round(one.seen), round(one.age)) for one in waiting)
+    return sum(
+        count * generation.ready_between(seen, age + ahead)
+        for (generation, seen, age), count in alike.items()
+    )
 
 
 def _even(means: Means) -> float:
