@@ -23,6 +23,7 @@ from ._sansio import endpoints, replies, subscriptions
 from ._sansio.backoff import retry_delay
 from ._sansio.budget import Bucket
 from ._sansio.endpoints import Endpoint
+from ._sansio.hints import TOO_MANY_REQUESTS
 from ._sansio.skew import Skew, next_call_at
 from ._sansio.telemetry import CallEnded
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("reports_async")
 
 UNAUTHORIZED: Final = 401
-TOO_MANY_REQUESTS: Final = 429
 SAFE_TRIES: Final = 4
 
 LOOKS: Final = (Endpoint.LIST, Endpoint.STATUS)

@@ -16,6 +16,7 @@ from attrs import frozen
 from ._exceptions import RateLimited, ServerError, TransportError
 from ._sansio import matching, window
 from ._sansio.endpoints import Endpoint, ListQuery, same_filters
+from ._sansio.pages import PAGE
 from ._tasks import shielded
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("reports_async")
 
-PAGE: Final = 100
 """Entries to ask of a page; the server may give fewer."""
 
 REFUSALS: Final = 3

@@ -8,18 +8,17 @@ the same for one job and for a million.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
 from ._exceptions import JobCancelled
 from ._sansio.events import Downloaded, Errored, Gone, LimitOver, Stopped
+from ._sansio.hints import TOO_MANY_REQUESTS
 from ._sansio.telemetry import CallEnded, PhaseEnded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-TOO_MANY_REQUESTS: Final = 429
 
 
 @frozen(kw_only=True)
@@ -37,8 +36,8 @@ class Statistics:
     What a client (or a pool) has done since it was made.
 
     Args:
-        calls: API calls by endpoint (token, create, list, status, link); one that had no answer
-            counts too.
+        calls: API calls by endpoint (token, create, list, status, link, webhooks); one that had no
+            answer counts too.
         refused: Those of them that were answered 429, by endpoint.
         tokens: Calls left now, by endpoint; the published figure before the server told one.
         waiting: Jobs that are not done.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -19,8 +19,6 @@ from .generation import STEP
 
 if TYPE_CHECKING:
     from attrs import Attribute
-
-JITTER: Final = 0.1  # of a delay, either way: clients that start together drift apart
 
 
 def _as_seconds(value: float | timedelta) -> float:
@@ -40,14 +38,14 @@ def _growth(_instance: Any, _attribute: Attribute[Any], value: Any) -> None:
 @frozen(kw_only=True)
 class PollSchedule:
     """
-    When to look again, as a function of how long a request has been waiting already.
+    The bounds of the pace; between them the plan decides, by the call budgets and what is known.
 
     Args:
-        first: The shortest wait between two looks, and the wait before the first.
-        factor: How fast the waits grow; 1 keeps them all at *first*.
-        cap: The longest wait between two looks.
-        window: How long the server may take (the API says up to 45 minutes): a look is due when
-            it closes. 15 seconds at least.
+        first: The shortest wait between two looks, and before the first.
+        factor: How fast the waits grow, from *first* on, of a request that is later than nearly
+            all that are known; 1 keeps them all at *first*.
+        cap: The longest wait between two looks, as far as the budgets allow.
+        window: How long the server may take (the API says up to 45 minutes). 15 seconds at least.
     """
 
     first: float = field(default=15.0, converter=_as_seconds, validator=_needed)
@@ -66,17 +64,17 @@ class PollSchedule:
                 "planned in steps of that."
             )
 
-    def next_delay(self, elapsed: float, *, jitter: float = 0.0) -> float:
+    def next_delay(self, elapsed: float) -> float:
         """
-        Return the seconds until the next look, from *first* to *cap*.
+        Return the seconds until the next look where nothing else is known, from *first* to *cap*.
 
         Depends on *elapsed*, not on an attempt count, so that a job taken over by another process
-        goes on at the pace it would have had. *jitter* from -1 to 1 shifts it by a tenth at most.
+        goes on at the pace it would have had.
         """
         # The waits first, first*factor, first*factor**2... add up to *elapsed* just when the next
         # one is this long: a geometric series, solved for its last term.
         elapsed = max(0.0, elapsed)
-        delay = (self.first + elapsed * (self.factor - 1)) * (1 + JITTER * jitter)
+        delay = self.first + elapsed * (self.factor - 1)
         if elapsed < self.window:
             delay = min(delay, self.window - elapsed)
         return min(self.cap, max(self.first, delay))

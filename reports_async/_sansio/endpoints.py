@@ -38,6 +38,9 @@ _REQUESTS: Final = "/v3/reports/reportRequests"
 _DOWNLOAD: Final = "/v3/reports/downloadReport"
 _WEBHOOKS: Final = "/v3/webhooks/"
 
+SERVICE_NAME: Final = "Walmart Marketplace"
+"""What WM_SVC.NAME is unless a client is told otherwise."""
+
 # What may stand in a query as it is (RFC 3986), "%" included: a cursor is quoted already.
 _QUERY: Final = "%!$&'()*+,;=:@/?-._~"
 
@@ -45,7 +48,7 @@ _QUERY: Final = "%!$&'()*+,;=:@/?-._~"
 _NOTHING: Final[tuple[Any, ...]] = (None, "", [], {})
 
 # "Filters: requestStatus (RECEIVED, INPROGRESS, READY, ERROR)": the seventh rule of the API.
-_STATUS_FILTERS: Final = ("RECEIVED", "INPROGRESS", "READY", "ERROR")
+STATUS_FILTERS: Final = ("RECEIVED", "INPROGRESS", "READY", "ERROR")
 
 # How the fields of a payload may be spelled, folded.
 _SYNONYMS: Final = MappingProxyType({"rowfiltertype": "type"})
@@ -53,7 +56,7 @@ _INSTANTS: Final = frozenset({"datastarttime", "dataendtime"})
 
 
 class Endpoint(StrEnum):
-    """What is called. Also the names of the call budgets: each endpoint has its own."""
+    """What is called. Lists, statuses and links have a budget each, of the same name."""
 
     TOKEN = "token"  # noqa: S105 -- the name of an endpoint, not a secret
     CREATE = "create"
@@ -85,7 +88,7 @@ class Site:
 
     base_url: str
     headers: Mapping[str, str] = field(factory=dict[str, str], hash=False)
-    service_name: str = field(default="Walmart Marketplace", validator=_header_value)
+    service_name: str = field(default=SERVICE_NAME, validator=_header_value)
     channel_type: str | None = field(default=None, validator=_header_value)
 
 
@@ -107,7 +110,7 @@ class Call:
 def _status(value: RequestStatus | str | None) -> RequestStatus | None:
     if value is None:
         return None
-    return RequestStatus(one_of(value, _STATUS_FILTERS, name="status"))
+    return RequestStatus(one_of(value, STATUS_FILTERS, name="status"))
 
 
 def _limit(_instance: Any, _attribute: Attribute[int | None], value: Any) -> None:

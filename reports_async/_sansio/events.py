@@ -7,12 +7,9 @@ no special case: `lifecycle.step` looks it up like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
-
-from reports_async._exceptions import WebhookError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -141,30 +138,3 @@ class Stopped(JobEvent):
     """
 
     error: ReportsError
-
-
-def notified_ready(event: Mapping[str, object]) -> bool:
-    """Tell whether a webhook body says READY: worth asking for the link, not to be believed."""
-    payload = event.get("payload")
-    if not isinstance(payload, Mapping):
-        return False
-    return cast("Mapping[str, object]", payload).get("requestStatus") == "READY"
-
-
-def notified_request(event: Mapping[str, object]) -> str | None:
-    """
-    Return the request id that a webhook body (parsed JSON) tells of, or None.
-
-    The rest of the body is not believed: a forged READY must gain nothing, so a webhook only says
-    which request to look at.
-
-    Raises:
-        WebhookError: *event* is not a mapping.
-    """
-    if not hasattr(event, "get"):
-        raise WebhookError(f"A webhook body is a JSON object, not {type(event).__name__}.")
-    payload = event.get("payload")
-    if not isinstance(payload, Mapping):
-        return None
-    request_id = cast("Mapping[str, object]", payload).get("requestId")
-    return request_id if isinstance(request_id, str) and request_id else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from reports_async._models import JobStatus, RequestStatus
 
 from .endpoints import same_filters
+from .lifecycle import TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reports_async._models import JobRecord, ReportRequest
 
 FAILED: Final = frozenset({JobStatus.FAILED, JobStatus.EXPIRED})
-ENDED: Final = FAILED | {JobStatus.SAVED}
 
 TOLERANCE: Final = timedelta(minutes=2)
 """How far a submission date may lie before our create: whole seconds, and a guessed skew."""
@@ -43,7 +43,7 @@ def in_flight(
     for record in records:
         if (
             not record.foreign
-            and record.status not in ENDED
+            and record.status not in TERMINAL
             and (record.version, record.filters) == (version, filters)
             and (record.received_at or record.reserved_at) > since
         ):

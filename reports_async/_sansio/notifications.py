@@ -11,18 +11,18 @@ import base64
 import hashlib
 import hmac
 import re
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from attrs import field, frozen
 
 from reports_async._exceptions import InvalidArgument, WebhookError
 from reports_async._secrets import Secret
 
-from .events import notified_request
 from .json_values import Entry, is_object, json_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from attrs import Attribute
 
@@ -286,6 +286,33 @@ def parse_notification(body: bytes) -> Notification:
         request_id=_identifier(notified_request(event)),
         body=event,
     )
+
+
+def notified_ready(event: Mapping[str, object]) -> bool:
+    """Tell whether a webhook body says READY: worth asking for the link, not to be believed."""
+    payload = event.get("payload")
+    if not isinstance(payload, Mapping):
+        return False
+    return cast("Mapping[str, object]", payload).get("requestStatus") == "READY"
+
+
+def notified_request(event: Mapping[str, object]) -> str | None:
+    """
+    Return the request id that a webhook body (parsed JSON) tells of, or None.
+
+    The rest of the body is not believed: a forged READY must gain nothing, so a webhook only says
+    which request to look at.
+
+    Raises:
+        WebhookError: *event* is not a mapping.
+    """
+    if not hasattr(event, "get"):
+        raise WebhookError(f"A webhook body is a JSON object, not {type(event).__name__}.")
+    payload = event.get("payload")
+    if not isinstance(payload, Mapping):
+        return None
+    request_id = cast("Mapping[str, object]", payload).get("requestId")
+    return request_id if isinstance(request_id, str) and request_id else None
 
 
 def _identifier(value: Any) -> str | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from .backoff import retry_delay
 from .ranges import Setback, Trouble
 
 # Each fresh link costs one of the API's 20 calls an hour.
@@ -21,8 +22,6 @@ CUTS_FROM_ZERO: Final = 10
 REFETCHES: Final = 2
 # Bytes a second. A modem of 1991 was faster.
 SLOWEST: Final = 1024
-_FIRST_DELAY: Final = 1.0
-_LONGEST_DELAY: Final = 30.0
 
 
 @frozen(kw_only=True)
@@ -58,12 +57,6 @@ class Pace:
         return lost
 
 
-def backoff(failures: int, *, jitter: float) -> float:
-    """Return the seconds after that many failures in a row; *jitter* is in [0, 1)."""
-    whole = min(_FIRST_DELAY * 2.0 ** min(max(failures - 1, 0), 10), _LONGEST_DELAY)
-    return whole * (1 + jitter) / 2
-
-
 @define(eq=False)
 class Patience:
     """What was tried so far for one file."""
@@ -85,7 +78,7 @@ class Patience:
                 return self._later(setback, jitter)
             case Trouble.SHORT | Trouble.BAD:
                 self.bad += 1
-                delay = backoff(self.bad, jitter=jitter)
+                delay = retry_delay(self.bad - 1, jitter=jitter)
                 return Step(delay=delay, from_zero=True) if self.bad <= REFETCHES else None
             case Trouble.RESTART:
                 # Only after a cut, and those are counted.
@@ -104,4 +97,4 @@ class Patience:
         self.cuts += setback.from_zero
         if self.failures >= TRIES or self.cuts >= CUTS_FROM_ZERO:
             return None
-        return Step(delay=max(backoff(self.failures, jitter=jitter), setback.after))
+        return Step(delay=max(retry_delay(max(self.failures - 1, 0), jitter=jitter), setback.after))

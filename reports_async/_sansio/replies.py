@@ -39,7 +39,6 @@ __all__ = [
     "error",
     "hints",
     "parse_created",
-    "parse_instant",
     "parse_link",
     "parse_page",
     "parse_status",
@@ -71,7 +70,6 @@ class Page:
     next_cursor: str | None
     limit: int | None
     total: int | None
-    page: int | None
 
 
 @frozen(kw_only=True)
@@ -188,7 +186,6 @@ def _page(call: Call, entry: Entry) -> Page:
         next_cursor=cursor if isinstance(cursor, str) and cursor.strip() else None,
         limit=_count(entry.get("limit")) or None,
         total=total,
-        page=_count(entry.get("page")),
     )
 
 

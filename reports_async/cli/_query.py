@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from reports_async._models import RETENTION, RequestStatus
+from reports_async._sansio.endpoints import STATUS_FILTERS
 
 from . import _options as options
 from ._exits import TABLE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ._session import Session
 
 # "requestStatus (RECEIVED, INPROGRESS, READY, ERROR)": what the list can be filtered by.
-STATUSES: Final = ("RECEIVED", "INPROGRESS", "READY", "ERROR")
 
 # For the difference between the clocks, and for what is submitted while we ask.
 MARGIN: Final = timedelta(minutes=5)
@@ -57,7 +57,9 @@ def _request_object(request: ReportRequest) -> dict[str, Any]:
     shell_complete=options.complete_types,
     help="Only this report type.",
 )
-@click.option("--status", type=click.Choice(STATUSES, case_sensitive=False), help="Only these.")
+@click.option(
+    "--status", type=click.Choice(STATUS_FILTERS, case_sensitive=False), help="Only these."
+)
 @click.option(
     "--after",
     metavar="TIME",

@@ -7,7 +7,7 @@ The rules that are not in doubt have no switch; they are enforced always.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from attrs import field, frozen
 
@@ -25,8 +25,6 @@ TimeFormat = Literal["Z", "naive", "millis"]
 LinkFields = Literal["downloadURL", "downloadUrl", "downloadURLS"]
 Replenishment = Literal["ms", "iso", "alternative", "none"]
 RetryAfter = Literal["seconds", "date", "none"]
-
-ERROR_SHAPES: Final[tuple[str, ...]] = get_args(ErrorShape)
 
 
 def _among(choices: Any) -> Any:

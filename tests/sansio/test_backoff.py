@@ -14,7 +14,6 @@ from reports_async import InvalidArgument, PollSchedule
 from reports_async._sansio.backoff import retry_delay
 
 SECONDS = st.floats(min_value=0.0, max_value=1e7)
-JITTERS = st.floats(min_value=-1.0, max_value=1.0)
 
 
 @st.composite
@@ -28,11 +27,11 @@ def schedules(draw):
     )
 
 
-def looks(schedule, *, until, jitter=0.0):
+def looks(schedule, *, until):
     """The moments of the looks after a submission, up to *until* or the first thereafter."""
-    moments = [schedule.next_delay(0.0, jitter=jitter)]
+    moments = [schedule.next_delay(0.0)]
     while moments[-1] < until:
-        moments.append(moments[-1] + schedule.next_delay(moments[-1], jitter=jitter))
+        moments.append(moments[-1] + schedule.next_delay(moments[-1]))
     return moments
 
 
@@ -72,29 +71,29 @@ def test_even_pace():
     assert {60.0} == {schedule.next_delay(elapsed) for elapsed in (0.0, 60.0, 5e6)}
 
 
-@given(schedules(), SECONDS, JITTERS)
-def test_within_bounds(schedule, elapsed, jitter):
+@given(schedules(), SECONDS)
+def test_within_bounds(schedule, elapsed):
     """
-    No wait is shorter than the first or longer than the cap, jitter or not.
+    No wait is shorter than the first or longer than the cap.
     """
-    assert schedule.first <= schedule.next_delay(elapsed, jitter=jitter) <= schedule.cap
+    assert schedule.first <= schedule.next_delay(elapsed) <= schedule.cap
 
 
-@given(schedules(), SECONDS, JITTERS)
-def test_elapsed_alone_decides(schedule, elapsed, jitter):
+@given(schedules(), SECONDS)
+def test_elapsed_alone_decides(schedule, elapsed):
     """
     Whoever takes a job over finds the pace that it would have had: nothing is remembered.
     """
-    before = schedule.next_delay(elapsed, jitter=jitter)
+    before = schedule.next_delay(elapsed)
     looks(schedule, until=schedule.first * 20)
 
-    assert before == schedule.next_delay(elapsed, jitter=jitter)
+    assert before == schedule.next_delay(elapsed)
 
 
 @given(schedules(), SECONDS, SECONDS)
 def test_never_faster(schedule, one, other):
     """
-    Without jitter the pace only slows down, but for the look that the window's end asks for.
+    The pace only slows down, but for the look that the window's end asks for.
     """
     earlier, later = sorted((one, other))
     slow = schedule.next_delay(later)
@@ -103,38 +102,27 @@ def test_never_faster(schedule, one, other):
         assert schedule.next_delay(earlier) <= slow
 
 
-@given(schedules(), SECONDS, JITTERS)
-def test_the_window_is_not_overslept(schedule, elapsed, jitter):
+@given(schedules(), SECONDS)
+def test_the_window_is_not_overslept(schedule, elapsed):
     """
     No wait that begins within the window ends later than one shortest wait after it.
     """
-    end = elapsed + schedule.next_delay(elapsed, jitter=jitter)
+    end = elapsed + schedule.next_delay(elapsed)
 
     if elapsed < schedule.window:
         assert end <= schedule.window + schedule.first
 
 
-@given(st.floats(min_value=10.0, max_value=600.0), st.floats(min_value=1.0, max_value=5.0), JITTERS)
-def test_the_window_is_covered(first, factor, jitter):
+@given(st.floats(min_value=10.0, max_value=600.0), st.floats(min_value=1.0, max_value=5.0))
+def test_the_window_is_covered(first, factor):
     """
     The waits add up to the window: a look comes when it closes, or one shortest wait later.
     """
     schedule = PollSchedule(first=first, factor=factor, cap=900.0)
 
-    last = looks(schedule, until=2700.0, jitter=jitter)[-1]
+    last = looks(schedule, until=2700.0)[-1]
 
     assert 2700.0 <= last <= 2700.0 + first
-
-
-@given(schedules(), SECONDS)
-def test_jitter_is_a_tenth(schedule, elapsed):
-    """
-    Jitter moves a wait by a tenth at most.
-    """
-    plain = schedule.next_delay(elapsed)
-
-    for jitter in (-1.0, 1.0):
-        assert schedule.next_delay(elapsed, jitter=jitter) == pytest.approx(plain, rel=0.1 + 1e-9)
 
 
 def test_durations():

@@ -6,21 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._sansio.patience import SLOWEST, Pace, Patience, Step, backoff
+from reports_async._sansio.patience import SLOWEST, Pace, Patience, Step
 from reports_async._sansio.ranges import Setback, Trouble
 
 
 def after(patience, trouble, **kwargs):
     return patience.after(Setback(trouble=trouble, reason="", **kwargs), jitter=1.0)
-
-
-def test_backoff():
-    """Waits double up to half a minute; jitter at most halves them."""
-    delays = [backoff(failures, jitter=1.0) for failures in range(8)]
-
-    assert [1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] == delays
-    assert 0.5 == backoff(1, jitter=0.0)
-    assert 30.0 == backoff(10**6, jitter=1.0)
 
 
 def test_expired_links():

@@ -298,7 +298,7 @@ def test_page() -> None:
     )
 
     assert [ID] == [request.request_id for request in page.requests]
-    assert (cursor, 10, 19, 1) == (page.next_cursor, page.limit, page.total, page.page)
+    assert (cursor, 10, 19) == (page.next_cursor, page.limit, page.total)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_numbers_that_are_none() -> None:
         LIST, ok({"page": -1, "totalCount": "many", "limit": 0, "nextCursor": 7, "requests": []})
     )
 
-    assert (None, None, None, None) == (page.page, page.total, page.limit, page.next_cursor)
+    assert (None, None, None) == (page.total, page.limit, page.next_cursor)
 
 
 def test_entries_without_an_id() -> None:
