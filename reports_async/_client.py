@@ -30,8 +30,8 @@ from ._poller import Poller
 from ._quota import Gate
 from ._sansio import endpoints, markets
 from ._sansio.backoff import PollSchedule
-from ._sansio.events import notified_ready, notified_request
 from ._sansio.history import History
+from ._sansio.notifications import notified_ready, notified_request
 from ._statistics import Tally
 from ._submit import Submitter
 from ._tasks import AsyncioTasks, Home, Tasks, TrioTasks, on_asyncio
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
     from ._filters import Filters
     from ._models import JobRecord, OnLimit, Report
-
-SERVICE_NAME = "Walmart Marketplace"
 
 
 class ReportsClient(Observed, Opened, PlainCalls):
@@ -93,7 +91,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         market: str = "us",
         directory: str | os.PathLike[str] = ".",
         channel_type: str | None = None,
-        service_name: str = SERVICE_NAME,
+        service_name: str = endpoints.SERVICE_NAME,
         base_url: str | None = None,
         store: Store | None = None,
         transport: Transport | None = None,
@@ -356,8 +354,8 @@ class ReportsClient(Observed, Opened, PlainCalls):
         Take the parsed body of a REPORT_STATUS webhook: ask the server about its request now.
 
         It proves nothing. Where it says READY, the link is asked for, once: the reply tells more
-        than a look. Requests that nobody waits for are ignored. On asyncio another thread than the
-        event loop's may call it, as where a synchronous web application receives.
+        than a look. What nobody waits for is kept in case somebody will, 256 at most. On asyncio
+        another thread than the event loop's may call it, as where a synchronous application does.
 
         Raises:
             WebhookError: *event* is not a mapping.

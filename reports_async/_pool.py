@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
-from ._client import SERVICE_NAME, ReportsClient
+from ._client import ReportsClient
 from ._clock import SystemClock
+from ._credentials import Credentials
 from ._download import Downloads
 from ._exceptions import InvalidArgument
 from ._hub import Hub
 from ._models import Timeouts
-from ._sansio import markets
+from ._sansio import endpoints, markets
 from ._sansio.backoff import PollSchedule
 from ._statistics import Tally
 from ._tasks import SharedTasks, TrioTasks, on_asyncio
-from ._validation import shaped
+from ._validation import instance, shaped
 from .abc import Clock, Store, Transport
 from .stores import MemoryStore
 from .transports import AiohttpTransport
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from ._credentials import Credentials
     from ._models import JobRecord
     from ._observed import Listener
     from ._statistics import Statistics
@@ -73,7 +73,7 @@ class ReportsPool:
         market: str = "us",
         directory: str | os.PathLike[str] = ".",
         channel_type: str | None = None,
-        service_name: str = SERVICE_NAME,
+        service_name: str = endpoints.SERVICE_NAME,
         base_url: str | None = None,
         store: Store | None = None,
         transport: Transport | None = None,
@@ -82,9 +82,14 @@ class ReportsPool:
         downloads: Downloads = Downloads(),  # noqa: B008 -- a frozen value
         clock: Clock | None = None,
     ) -> None:
+        instance(schedule, PollSchedule, name="schedule")
+        instance(timeouts, Timeouts, name="timeouts")
+        instance(downloads, Downloads, name="downloads")
         shaped(store, Store, name="store")
         shaped(transport, Transport, name="transport")
         shaped(clock, Clock, name="clock")
+        if base_url is not None:
+            markets.checked_base_url(base_url)
         self._market = markets.market(market).name
         self._directory = directory
         self._channel_type = channel_type
@@ -162,8 +167,8 @@ class ReportsPool:
         """
         Return the client of an account: made when it is first asked for, then always the same.
 
-        It needs no ``async with``, and is closed with the pool. One that was closed before is made
-        anew when it is asked for again.
+        It needs no ``async with``, whose end does not close it, and is closed with the pool. One
+        that was closed before, by `aclose`, is made anew when it is asked for again.
 
         Args:
             credentials: The key pair of the account.
@@ -175,6 +180,7 @@ class ReportsPool:
             InvalidArgument: An argument breaks a rule, or the account has a client with others.
         """
         self._check_open()
+        instance(credentials, Credentials, name="credentials")
         place = self._market if market is None else markets.market(market).name
         where = self._directory if directory is None else directory
         channel = self._channel_type if channel_type is None else channel_type
@@ -253,6 +259,9 @@ class _Member(ReportsClient):
     async def __aenter__(self) -> Self:
         self._check_open()
         return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stay open, as for all others who asked the pool for this account; `aclose` closes."""
 
 
 class _LentStore:

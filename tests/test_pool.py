@@ -178,6 +178,8 @@ async def test_one_client_each(new_pool):
         assert client is not pool.client(account(1), market="us")
         async with client as same:
             assert client is same
+        assert client is pool.client(account(1))
+        assert [] == await client.jobs()
 
 
 async def test_other_settings(new_pool, tmp_path):
