@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from reports_async import Credentials, ReportsClient, ReportsError
+from reports_async import Credentials, ReportNotReady, ReportsClient, ReportsError
 from reports_async.testing import ScaledClock
 
 CLIENT = web.AppKey("client", ReportsClient)
@@ -55,7 +55,8 @@ async def passed_on(request: web.Request) -> web.StreamResponse:
                 await response.write(block)
             return response
     except ReportsError as exc:
-        return web.json_response({"error": str(exc), "request_id": exc.request_id}, status=502)
+        status = 409 if isinstance(exc, ReportNotReady) else 502
+        return web.json_response({"error": str(exc), "request_id": exc.request_id}, status=status)
 
 
 async def health(_request: web.Request) -> web.Response:

@@ -23,6 +23,7 @@ from ._exceptions import (
     RateLimited,
     ReportExpired,
     ReportFailed,
+    ReportNotReady,
     ReportsError,
     ReportTimedOut,
     RequestLimitExceeded,
@@ -39,12 +40,14 @@ from ._models import (
     DownloadLink,
     JobRecord,
     JobStatus,
+    OnLimit,
     Report,
     ReportRequest,
     ReportSpec,
     RequestStatus,
     Timeouts,
 )
+from ._opened import ReportStream
 from ._pool import ReportsPool
 from ._sansio.backoff import PollSchedule
 from ._sansio.events import (
@@ -100,6 +103,7 @@ __all__ = [
     "Linking",
     "MemoryStore",
     "MultiValueFilter",
+    "OnLimit",
     "PhaseEnded",
     "Planned",
     "PollSchedule",
@@ -110,8 +114,10 @@ __all__ = [
     "ReportExpired",
     "ReportFailed",
     "ReportJob",
+    "ReportNotReady",
     "ReportRequest",
     "ReportSpec",
+    "ReportStream",
     "ReportTimedOut",
     "ReportsClient",
     "ReportsError",

@@ -94,7 +94,12 @@ class APIError(ReportsError):
 
 
 class AuthenticationError(APIError):
-    """The credentials, or the token made from them, were refused. Never retried."""
+    """
+    The credentials were refused, or the token made from them, a new one as well.
+
+    Refused credentials are not tried again; only a report that is waited for goes on until three
+    looks in a row were refused.
+    """
 
 
 class InvalidRequest(APIError):
@@ -131,6 +136,14 @@ class RequestLimitExceeded(ReportsError):
 
 class ReportFailed(ReportsError):
     """The server ended the request with ERROR. A new request may fare better in an hour."""
+
+
+class ReportNotReady(ReportsError):
+    """
+    The request has no download link yet, and was not to be waited for.
+
+    .. versionadded:: 0.1
+    """
 
 
 class ReportTimedOut(ReportsError, TimeoutError):

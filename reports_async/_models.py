@@ -78,10 +78,11 @@ class Timeouts:
         quota: For the hour of a report type to open (then `RequestLimitExceeded`).
         generation: For a request to become READY, from when a handle starts to wait (then
             `ReportTimedOut`). The API says 45 minutes; 52 have been seen.
-        call: For one API call, in real time.
+        call: For one API call, and for the file host's headers, in real time.
         link: For the download link, budget waits included, from when it is this report's turn
             (then `ReportTimedOut`).
-        stall: For a download to go on after its last byte, in real time.
+        stall: For a download to go on after its last byte, in real time; so long, too, it may bring
+            less than a KiB a second.
     """
 
     quota: float | None = field(default=None, converter=as_seconds, validator=checked_seconds)

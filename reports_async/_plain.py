@@ -2,7 +2,8 @@
 The four calls of the API, plain: for those who want to see each request and reply for themselves.
 
 `ReportsClient` offers them beside `fetch_report`. They know the budgets that the server told, and
-write new requests down for the hourly gate; they wait for nothing and repeat no create.
+write new requests down for the hourly gate; they wait for no budget and repeat no create. The
+others are tried again, up to four times in all, where no answer came or the server failed.
 """
 
 from __future__ import annotations
@@ -130,10 +131,13 @@ class PlainCalls:
 
     async def get_download_url(self, request_id: str) -> DownloadLink:
         """
-        Return a signed link to the file. Costs one of 20 calls an hour; treat it as a secret.
+        Return a signed link to the file; treat it as a secret.
+
+        Costs one of 20 calls an hour, and another for each try after a failure.
 
         Raises:
-            ReportsError: The report is not ready, or has failed; the message says which.
+            ReportNotReady: There is no link yet.
+            ReportFailed: There will be none.
             RequestNotFound: The id is wrong, older than 30 days, or another seller's.
             RateLimited: The budget is spent; where the server told so before, nothing is sent.
         """

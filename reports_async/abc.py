@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ._http import ByteStream, HTTPRequest, HTTPResponse
+from ._http import BlockingStream, ByteStream, HTTPRequest, HTTPResponse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
     from ._models import JobRecord
 
-__all__ = ["ByteStream", "Clock", "HTTPRequest", "HTTPResponse", "Store", "Transport"]
+__all__ = [
+    "BlockingStream",
+    "ByteStream",
+    "Clock",
+    "HTTPRequest",
+    "HTTPResponse",
+    "Store",
+    "Transport",
+]
 
 
 class Clock(Protocol):

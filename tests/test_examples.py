@@ -114,6 +114,7 @@ async def test_passed_on(tmp_path: Path) -> None:
     simulator, clock = Simulator(rows=30_000), ScaledClock(SPEED)
     request_id = simulator.add_request("ITEM_MX", clock.now(), status="READY")
     failed = simulator.add_request("INVENTORY_MX", clock.now(), status="ERROR")
+    running = simulator.add_request("BUYBOX_MX", clock.now(), status="INPROGRESS")
     async with (
         asyncio.timeout(PATIENCE),
         SimulatorServer(simulator, clock=clock) as server,
@@ -134,6 +135,8 @@ async def test_passed_on(tmp_path: Path) -> None:
             assert len(text) == response.content_length
         async with session.get(f"/requests/{failed}") as response:
             assert (502, failed) == (response.status, (await response.json())["request_id"])
+        async with session.get(f"/requests/{running}") as response:
+            assert (409, running) == (response.status, (await response.json())["request_id"])
 
     assert simulator.digest(request_id) == hashlib.sha256(text).hexdigest()
     assert [] == os.listdir(tmp_path)  # noqa: PTH208 -- async

@@ -15,7 +15,7 @@ from reports_async import (
     Downloads,
     InvalidArgument,
     ReportFailed,
-    ReportsError,
+    ReportNotReady,
 )
 
 pytestmark = pytest.mark.anyio
@@ -186,7 +186,7 @@ async def test_not_ready(new_client, simulator, clock, tmp_path):
     """A request that is not READY is no report yet: that is told at once, for one link call."""
     request_id = simulator.add_request("ITEM_MX", clock.now())
     async with new_client(directory=tmp_path) as client:
-        with pytest.raises(ReportsError, match="not READY; it has no link yet") as excinfo:
+        with pytest.raises(ReportNotReady, match="not READY; it has no link yet") as excinfo:
             async with client.open_report(request_id):
                 pytest.fail("it was opened")
         assert [] == list(tmp_path.iterdir())

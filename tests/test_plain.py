@@ -18,7 +18,7 @@ from reports_async import (
     JobStatus,
     RateLimited,
     ReportFailed,
-    ReportsError,
+    ReportNotReady,
     RequestNotFound,
     RequestStatus,
     ServerError,
@@ -442,7 +442,7 @@ async def test_link_too_early(client, history):
     """
     request_id = history()["running"]
 
-    with pytest.raises(ReportsError, match="INPROGRESS, not READY") as caught:
+    with pytest.raises(ReportNotReady, match="INPROGRESS, not READY") as caught:
         await client.get_download_url(request_id)
 
     assert request_id in str(caught.value)

@@ -12,6 +12,7 @@ from reports_async._exceptions import (
     JobCancelled,
     ReportExpired,
     ReportFailed,
+    ReportNotReady,
     ReportsError,
     ReportTimedOut,
     RequestLimitExceeded,
@@ -66,13 +67,13 @@ def failed(request: ReportRequest, *, report_type: str = "") -> ReportFailed:
     )
 
 
-def without_link(request: ReportRequest) -> ReportsError:
+def without_link(request: ReportRequest) -> ReportNotReady:
     """Return the error for a request that has no download link yet, and is not waited for."""
     if request.status is RequestStatus.READY:
         state, advice = "READY, but", "Ask again in a minute, or fetch it with resume_report"
     else:
         state, advice = f"{request.raw_status}, not READY; it", "Wait for it with resume_report"
-    return ReportsError(
+    return ReportNotReady(
         f"Request {request.request_id} is {state} has no link yet. {advice}.",
         report_type=request.report_type,
         request_id=request.request_id,
