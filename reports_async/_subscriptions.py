@@ -6,7 +6,7 @@ Each method is one call of the API. What comes of a subscription is received in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._sansio import subscriptions
 
@@ -64,6 +64,8 @@ class Subscriptions:
         *,
         auth: Authentication | None,
         event_type: str | None = None,
+        event_version: str = subscriptions.VERSION,
+        resource: str = subscriptions.RESOURCE,
         headers: Mapping[str, str] | None = None,
     ) -> Subscription:
         """
@@ -74,12 +76,22 @@ class Subscriptions:
             auth: How Walmart proves there who it is: `BasicAuth`, `Hmac`, `OAuthServer`, or None
                 for not at all.
             event_type: None is REPORT_STATUS, or REPORT_STATUS_SUPPLIER for suppliers.
+            event_version: What version of it.
+            resource: The category that it belongs to.
             headers: More headers for each notification.
 
         Raises:
             TransportError, ServerError: Nobody knows whether it was made: see `list`.
         """
-        return await self._api.subscribe(self._target(event_url, auth, event_type, headers))
+        target = self._target(
+            event_url,
+            event_type,
+            auth=auth,
+            event_version=event_version,
+            resource=resource,
+            headers=dict(headers or {}),
+        )
+        return await self._api.subscribe(target)
 
     async def test(
         self,
@@ -87,6 +99,8 @@ class Subscriptions:
         *,
         auth: Authentication | None,
         event_type: str | None = None,
+        event_version: str = subscriptions.VERSION,
+        resource: str = subscriptions.RESOURCE,
         headers: Mapping[str, str] | None = None,
     ) -> str:
         """
@@ -97,7 +111,15 @@ class Subscriptions:
         Raises:
             InvalidRequest: The address did not answer as it should.
         """
-        return await self._api.send_sample(self._target(event_url, auth, event_type, headers))
+        target = self._target(
+            event_url,
+            event_type,
+            auth=auth,
+            event_version=event_version,
+            resource=resource,
+            headers=dict(headers or {}),
+        )
+        return await self._api.send_sample(target)
 
     async def delete(self, subscription_id: str) -> None:
         """
@@ -110,18 +132,13 @@ class Subscriptions:
         await self._api.unsubscribe(subscription_id)
 
     def _target(
-        self,
-        event_url: str,
-        auth: Authentication | None,
-        event_type: str | None,
-        headers: Mapping[str, str] | None,
+        self, event_url: str, event_type: str | None, **settings: Any
     ) -> subscriptions.Target:
         self._check()
         return subscriptions.Target(
             event_url=event_url,
             event_type=event_type or subscriptions.event_type_of(self._market),
-            auth=auth,
-            headers=dict(headers or {}),
+            **settings,
         )
 
     def _check(self) -> None:

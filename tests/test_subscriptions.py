@@ -68,10 +68,15 @@ async def test_suppliers(new_client):
     """
     async with new_client(market="suppliers") as client:
         made = await client.subscriptions.create(URL, auth=None)
-        other = await client.subscriptions.create(URL, auth=None, event_type="PO_CREATED")
+        other = await client.subscriptions.create(
+            URL, auth=None, event_type="PO_CREATED", event_version="V2", resource="ORDER"
+        )
+        orders = await client.subscriptions.list(resource="ORDER")
 
     assert "REPORT_STATUS_SUPPLIER" == made.event_type
     assert "PO_CREATED" == other.event_type
+    assert ("V2", "ORDER") == (other.event_version, other.resource)
+    assert [other.subscription_id] == [one.subscription_id for one in orders]
     assert "<Subscriptions of market suppliers>" == repr(client.subscriptions)
 
 

@@ -37,8 +37,8 @@ _TEST: Final = "test"
 _STATUSES: Final = ("ACTIVE", "INACTIVE")
 
 # "eventType REPORT_STATUS, version V1, resource REPORTS"
-_VERSION: Final = "V1"
-_RESOURCE: Final = "REPORTS"
+VERSION: Final = "V1"
+RESOURCE: Final = "REPORTS"
 _EVENTS: Final = MappingProxyType({"suppliers": "REPORT_STATUS_SUPPLIER"})
 _EVENT: Final = "REPORT_STATUS"
 
@@ -135,8 +135,8 @@ class Target:
     event_url: str = field(repr=without_query, validator=_checked_address)
     event_type: str = field(validator=checked_word)
     auth: Authentication | None = field(repr=False)
-    event_version: str = field(default=_VERSION, validator=checked_word)
-    resource: str = field(default=_RESOURCE, validator=checked_word)
+    event_version: str = field(default=VERSION, validator=checked_word)
+    resource: str = field(default=RESOURCE, validator=checked_word)
     headers: Mapping[str, str] = field(
         factory=dict[str, str], repr=False, hash=False, validator=_checked_headers
     )
