@@ -24,6 +24,7 @@ from reports_async._exceptions import (
     RateLimited,
     ReportExpired,
     ReportFailed,
+    ReportNotReady,
     ReportsError,
     ReportTimedOut,
     RequestLimitExceeded,
@@ -61,6 +62,7 @@ ERRORS: list[ReportsError] = [
             BadArchive,
             WebhookError,
             StoreError,
+            ReportNotReady,
         )
     ),
     *(
