@@ -219,14 +219,14 @@ class ReportJob:
             return
         rooms = self._rooms
         limit = rooms.timeouts.generation
-        now = rooms.clock.monotonic()
         accepted = [event for event in self._feed.past if isinstance(event, Accepted)]
         assert self._request_id is not None
         self._watch = Watch(
             request_id=self._request_id,
             report_type=record.report_type,
             submitted_at=record.received_at or record.reserved_at,
-            deadline=None if limit is None else now + limit,
+            told_at=record.submitted_at,
+            deadline=None if limit is None else rooms.clock.monotonic() + limit,
             tell=self._told,
             look_now=accepted[-1].origin in ("reused", "resumed")
             or record.status is JobStatus.FAILED,

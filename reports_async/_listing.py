@@ -68,8 +68,10 @@ class Listing:
         others = await self._others()
         cursor: str | None = None
         seen: set[str] = set()
+        known: set[str] = set()
         while True:
             page = await self._page(cursor)
+            ids = {entry.request_id for entry in page.requests}
             entries = [entry for entry in page.requests if entry.request_id not in others]
             found = matching.listed(
                 entries, version=self._version, filters=self._filters, since=oldest
@@ -78,10 +80,12 @@ class Listing:
                 return await self._remember(found, filters=self._filters, foreign=False)
             dates = [entry.submitted_at for entry in page.requests if entry.submitted_at]
             cursor = page.next_cursor
-            # Newest first: behind a page of old ones there are only older ones.
-            if cursor is None or cursor in seen or not dates or max(dates) < oldest:
+            # Newest first: behind a page of old ones there are only older ones. A page without
+            # anything new is the last, whatever its cursor says.
+            if cursor is None or cursor in seen or not dates or max(dates) < oldest or ids <= known:
                 return None
             seen.add(cursor)
+            known |= ids
 
     async def newest(self) -> Sequence[ReportRequest] | None:
         """Return the first page of the type's list, or None where it cannot be had now."""

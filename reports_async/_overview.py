@@ -15,10 +15,11 @@ from ._models import RETENTION, RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
 from ._sansio.pages import Catalogue
-from ._sansio.strictness import names_type
+from ._sansio.strictness import KEPT, names_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from ._api import Api
     from ._exceptions import InvalidRequest
@@ -30,8 +31,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("reports_async")
 
+READY: Final = RequestStatus.READY
+
 SLACK: Final = timedelta(minutes=2)
 """How much earlier than our oldest request a narrowed list begins."""
+
+DOUBT: Final = 5.0
+"""How many must be expected to be READY before a list of these that shows none is not believed;
+twice as many after each such doubt that was wrong."""
+
+SURE: Final = 0.95
+"""The chance to be READY from which on a request is missed in a list of these."""
+
+STRAY: Final = timedelta(hours=1)
+"""For how long a refusal is believed that does not say what was wrong."""
 
 
 class Overview:
@@ -63,6 +76,10 @@ class Overview:
         self._catalogue = Catalogue()
         # Whether the list was read for what earlier reports took.
         self._surveyed = False
+        # Whether a list of READY requests has shown one of ours; whether that is doubtful.
+        self._proved = self._doubted = False
+        self._wary = DOUBT
+        self._refused_at: datetime | None = None
         self.unlistable: set[str] = set()
 
     @property
@@ -85,6 +102,7 @@ class Overview:
         missing = {watch.request_id for watch in watches}
         query, most, survey = self._query(report_type, watches)
         shown: set[str] = set()
+        ready: set[str] = set()
         cursor: str | None = None
         cursors: set[str | None] = set()
         while cursor not in cursors:
@@ -93,43 +111,76 @@ class Overview:
             self._catalogue.learn(limit=page.limit, total=page.total)
             self._saw(page.requests)
             shown.update(request.request_id for request in page.requests)
+            ready.update(one.request_id for one in page.requests if one.status is READY)
             cursor = page.next_cursor
             if missing <= shown or not page.requests or cursor is None:
                 break
             if survey:
                 break  # what lies on further pages is older, or is seen by the next look
-            if query.status is RequestStatus.READY and self._catalogue.told_all(shown, page.total):
+            if query.status is READY and self._catalogue.told_all(shown, page.total):
                 break
             affordable = self._api.budgets[Endpoint.LIST].available(self._clock.monotonic())
             if not affordable or len(cursors) > most:
                 break
-        for watch in watches:
-            if watch.request_id not in shown and watch in self._watches:
+        absent = [one for one in watches if one.request_id not in shown and one in self._watches]
+        if query.status is READY:
+            self._miss(absent, proved=not missing.isdisjoint(ready))
+        else:
+            for watch in absent:
                 _absent(watch, query.status)
+        if query.status is None and report_type is None:
+            self._settle(ready=not missing.isdisjoint(ready), shown=not missing.isdisjoint(shown))
+
+    def _miss(self, absent: Sequence[Watch], *, proved: bool) -> None:
+        """Count those that should be READY by now, and were on no list of these."""
+        self._proved |= proved
+        chances = {one.request_id: one.chance for one in self._watches.waiting(unlistable=set())}
+        for watch in absent:
+            watch.unseen += chances[watch.request_id] >= SURE
+        self._doubted = not self._proved and sum(chances.values()) >= self._wary
+
+    def _settle(self, *, ready: bool, shown: bool) -> None:
+        """Judge by a list of all that was made in doubt whether narrower ones hide something."""
+        if self._doubted and ready:
+            self._lessen()
+        elif self._doubted:
+            self._wary *= 2.0
+        self._doubted = self._doubted and not shown
+
+    def _lessen(self) -> bool:
+        """Ask the list for less, for a while; tell whether there was more to ask for."""
+        self._refused_at = self._clock.now()
+        return self._catalogue.refused()
 
     def _query(
         self, report_type: str | None, watches: Sequence[Watch]
     ) -> tuple[ListQuery, int, bool]:
         """Return what to ask for, the pages to read at most, and whether that is a survey."""
         skew, now = self._api.skew, self._clock.now()
-        oldest = min(watch.submitted_at for watch in watches)
+        # The server's own dates where it told them: its clock may be another than that of `Date`.
+        made = [watch.told_at or skew.to_server(watch.submitted_at) for watch in watches]
         # "Start date older than 30 days" is refused.
-        since = skew.to_server(max(oldest - SLACK, now - RETENTION + SLACK)).replace(microsecond=0)
+        earliest = skew.to_server(now - RETENTION + SLACK)
+        since = max(min(made) - SLACK, earliest).replace(microsecond=0)
         self._catalogue.begin(since)
+        if self._refused_at is not None and abs(now - self._refused_at) > STRAY:
+            self._refused_at = None
+            self._catalogue.retry()
         limit = self._catalogue.limit
-        narrowed = self._catalogue.narrow(len({watch.request_id for watch in watches}))
+        narrow = self._catalogue.whole if self._doubted else self._catalogue.narrow
+        narrowed = narrow(len({watch.request_id for watch in watches}))
         most = narrowed.pages + 1
         if report_type is not None or narrowed.status is None:
             return ListQuery(report_type=report_type, limit=limit), most, False
         known = all(self._history.knows(watch.report_type) for watch in watches)
-        if narrowed.status is RequestStatus.READY and not known and not self._surveyed:
+        if narrowed.status is READY and not known and not self._surveyed:
             # Once with those from before ours: they say what reports take.
             self._surveyed = True
             return ListQuery(status=narrowed.status, limit=limit), most, True
         query = ListQuery(
             status=narrowed.status,
             submitted_after=since,
-            submitted_before=skew.to_server(now),
+            submitted_before=max(skew.to_server(now), max(made) + SLACK),
             limit=limit,
         )
         return query, most, False
@@ -137,12 +188,13 @@ class Overview:
     def refused(self, report_type: str | None, error: InvalidRequest) -> None:
         """Learn from a list, of that type or of all, that the server took for a bad request."""
         logger.debug("a list was refused: %s", error)
-        wants_type = report_type is None and names_type(error)
-        if not wants_type and self._catalogue.refused():
+        named = names_type(error)
+        if not (report_type is None and named) and self._lessen():
             return  # it is asked again, for less
         if report_type is None:
             now = self._clock.now()
-            self._strictness.learn(now, now=now)
+            # A refusal that speaks of no type may have been a stray one.
+            self._strictness.learn(now if named else now - KEPT + STRAY, now=now)
         else:
             # Not even so: status calls are left for this type, while their budget lasts.
             self.unlistable.add(report_type)

@@ -12,6 +12,7 @@ import logging
 import math
 import random
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -84,7 +85,7 @@ class Poller:
             watches=self._watches,
             history=history,
             strictness=gate.strictness,
-            saw=self._saw,
+            saw=partial(self._saw, listed=True),
         )
         self._hearsay = Hearsay(
             api,
@@ -289,7 +290,7 @@ class Poller:
             await self._overview.read(look.report_type)
         self._refusals = 0
 
-    def _saw(self, requests: Iterable[ReportRequest]) -> None:
+    def _saw(self, requests: Iterable[ReportRequest], *, listed: bool = False) -> None:
         now = self._clock.monotonic()
         for request in requests:
             if request.report_type and request.submitted_at and request.generated_at:
@@ -303,7 +304,8 @@ class Poller:
                     )
             self._overview.note(request)
             for watch in self._watches.of(request.request_id):
-                watch.unseen = 0
+                # Whom only its status shows, the next list that does not is enough.
+                watch.unseen = 0 if listed else min(watch.unseen, 1)
                 watch.seen_at = now
                 watch.started = request.status is RequestStatus.INPROGRESS
                 watch.look_now = request.request_id in self._hurried

@@ -7,6 +7,8 @@ know which deadline is next. When to look is decided by `_sansio.plan`.
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
@@ -26,8 +28,14 @@ if TYPE_CHECKING:
 SLACK: Final = 16
 """Left watches that may lie in the heap of deadlines before it is tidied up."""
 
+SET_BACK: Final = 30.0
+"""Seconds by which a wall clock must have been set back to be noticed."""
 
-@define(eq=False, kw_only=True)
+AT_ONCE: Final = 1.0
+"""Seconds within which both clocks must be read to be compared."""
+
+
+@define(eq=False, kw_only=True, weakref_slot=False)  # 100,000 may wait
 class Watch:
     """
     One handle's interest in one request.
@@ -35,6 +43,7 @@ class Watch:
     Args:
         request_id, report_type: What is waited for.
         submitted_at: Its submission by our clock: the plan goes by its age.
+        told_at: The same as the server told it, by its own clock.
         deadline: When it is over (monotonic seconds), None for never.
         tell: Called with what each look saw, READY and ERROR included, which ends nothing by
             itself; once with None when the deadline has passed; or once with an error that no
@@ -48,6 +57,7 @@ class Watch:
     deadline: float | None
     tell: Callable[[ReportRequest | Exception | None], None]
     look_now: bool = False
+    told_at: datetime | None = None
     seen_at: float | None = field(default=None, init=False)  # monotonic; not ready then
     tried_at: float | None = field(default=None, init=False)
     # INPROGRESS when it was last seen; None before that
@@ -74,6 +84,8 @@ class Watches:
         self._by_id: dict[str, tuple[Watch, ...]] = {}
         self._count = 0
         self._ends: list[Watch] = []
+        # Of the wall clock to the monotonic one, in seconds.
+        self._ahead = -math.inf
 
     def __len__(self) -> int:
         return self._count
@@ -86,6 +98,9 @@ class Watches:
 
     def add(self, watch: Watch) -> None:
         """Begin to watch."""
+        self._keep_ages()
+        # Another machine that made the request may have another clock: it is not younger than new.
+        watch.submitted_at = min(watch.submitted_at, self._clock.now())
         self._by_id[watch.request_id] = (*self.of(watch.request_id), watch)
         self._count += 1
         if watch.deadline is not None:
@@ -137,6 +152,7 @@ class Watches:
             unlistable: Types that no list shows.
             strict: Each look sees one type only.
         """
+        self._keep_ages()
         now = self._clock.monotonic()
         # Each of a type that was never seen is told of the others, by one list for all of them.
         waited = sorted(
@@ -170,8 +186,19 @@ class Watches:
             unseen=plan.UNSEEN_LIMIT if watch.report_type in unlistable else watch.unseen,
         )
 
+    def _keep_ages(self) -> None:
+        """Set submissions back with a wall clock that was: what waits does not become younger."""
+        before, now = self._clock.monotonic(), self._clock.now().timestamp()
+        if self._clock.monotonic() - before > AT_ONCE:
+            return
+        back = self._ahead - (now - before)
+        if back > SET_BACK:
+            for watch in self:
+                watch.submitted_at -= timedelta(seconds=back)
+        if abs(back) > SET_BACK:
+            self._ahead = now - before
+
     def _age(self, watch: Watch) -> float:
-        # A wall clock that was set back must not make a request younger than its last look.
         return max(0.0, (self._clock.now() - watch.submitted_at).total_seconds())
 
     def __repr__(self) -> str:

@@ -83,6 +83,19 @@ class Catalogue:
         was, self._plain = self._plain, True
         return not was
 
+    @property
+    def plain(self) -> bool:
+        """Whether less is asked for than could be, as something of it was refused."""
+        return self._plain
+
+    def retry(self) -> None:
+        """Ask for all of it again: a refusal may have been a stray one."""
+        self._plain = False
+
+    def whole(self, waiting: int) -> Narrowed:
+        """Return what to ask for to see all of them."""
+        return self._narrowed(None, waiting + len(self._ready))
+
     def narrow(self, waiting: int) -> Narrowed:
         """Return what to ask for while *waiting* requests are not known to be READY."""
         return self._narrow(waiting, len(self._ready))

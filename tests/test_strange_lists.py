@@ -1,0 +1,174 @@
+"""Lists that hide what waits, by the filter, the clock or the server's whim; and clocks set back."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import pytest
+from attrs import evolve
+
+from reports_async import Accepted, MemoryStore
+from reports_async.testing import LoopClock, Simulator, SimulatorTransport
+
+pytestmark = pytest.mark.anyio
+
+MANY = 27
+TYPES = [f"TYPE_{number:02}" for number in range(MANY)]
+
+
+class Strange(SimulatorTransport):
+    """A server whose lists and dates are changed on their way."""
+
+    date_off: float | None = None
+
+    def listed(self, query, body):
+        """Change the body of a list."""
+
+    async def send(self, request, *, timeout):
+        response = await super().send(request, timeout=timeout)
+        headers = dict(response.headers)
+        if self.date_off is not None:
+            headers = {name: value for name, value in headers.items() if name.lower() != "date"}
+            then = self._clock.now() + timedelta(seconds=self.date_off)
+            headers["date"] = format_datetime(then.replace(microsecond=0), usegmt=True)
+        url = urlsplit(request.url)
+        if request.method == "GET" and url.path.endswith("/reportRequests") and response.body:
+            body = json.loads(response.body)
+            if "requests" in body:
+                self.listed(parse_qs(url.query), body)
+                headers.pop("Content-Length", None)
+                response = evolve(response, body=json.dumps(body).encode())
+        return evolve(response, headers=headers)
+
+
+class Hiding(Strange):
+    """Its lists of READY requests are empty."""
+
+    def listed(self, query, body):
+        if query.get("requestStatus") == ["READY"]:
+            body["requests"], body["totalCount"] = [], 0
+            body.pop("nextCursor", None)
+
+
+class Empty(Strange):
+    """All its lists are."""
+
+    def listed(self, query, body):
+        body["requests"], body["totalCount"] = [], 0
+        body.pop("nextCursor", None)
+
+
+def spread(simulator):
+    """Let the reports be ready one after the other, 5 to 44 minutes after they are asked for."""
+    for number, name in enumerate(TYPES):
+        simulator.generation(name, 300 + 90 * number)
+
+
+async def lags(client, simulator, clock):
+    """Fetch all; return the seconds from READY until each was there."""
+    found = []
+    async for report in client.fetch_reports(TYPES):
+        [request] = [one for one in simulator.requests if one.request_id == report.request_id]
+        found.append((clock.now() - request.ready_at).total_seconds())
+    return found
+
+
+@pytest.mark.parametrize("off", [-3600, -600, 200, 900, 3600])
+async def test_a_date_that_is_off(new_client, clock, off):
+    """
+    Where `Date` is another than the dates in the lists, those count: nothing is hidden.
+    """
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    transport = Strange(simulator, clock)
+    transport.date_off = off
+    async with new_client(transport=transport) as client:
+        found = await lags(client, simulator, clock)
+
+    assert MANY == len(found)
+    assert max(found) < 200
+    assert [] == [call for call in simulator.calls if call.status == 429]
+
+
+async def test_lists_of_ready_requests_that_are_empty(new_client, clock):
+    """
+    Where none of those that should be READY is listed as such, all are looked at.
+    """
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    async with new_client(transport=Hiding(simulator, clock)) as client:
+        found = await lags(client, simulator, clock)
+
+    assert MANY == len(found)
+    assert sum(found) / MANY < 200
+    assert max(found) < 600
+
+
+async def test_lists_that_are_empty(new_client, clock):
+    """
+    Where no list shows anything, their own status calls find them.
+    """
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    async with new_client(transport=Empty(simulator, clock)) as client:
+        found = await lags(client, simulator, clock)
+
+    assert MANY == len(found)
+    assert sum(found) / MANY < 1700
+
+
+@pytest.mark.parametrize("seconds", [150, 3600])
+@pytest.mark.parametrize("names", [TYPES[:1], TYPES[:5], TYPES])
+async def test_a_clock_that_is_set_back(new_client, names, seconds):
+    """
+    What waits becomes no younger when the client's clock is set back.
+    """
+    ours, theirs = LoopClock(), LoopClock()
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    done = []
+    async with (
+        new_client(clock=ours, transport=SimulatorTransport(simulator, theirs)) as client,
+        anyio.create_task_group() as group,
+    ):
+
+        async def fetch(name):
+            report = await client.fetch_report(name)
+            [request] = [one for one in simulator.requests if one.request_id == report.request_id]
+            done.append((theirs.now() - request.ready_at).total_seconds())
+
+        for name in names:
+            group.start_soon(fetch, name)
+        await ours.sleep(60)
+        ours.jump(-seconds)
+
+    assert len(names) == len(done)
+    assert max(done) < 200
+
+
+async def test_a_request_of_a_machine_that_is_ahead(new_client, clock):
+    """
+    What a machine requested whose clock is an hour ahead is looked at by another in time.
+    """
+    simulator, store = Simulator(rows=1), MemoryStore()
+    simulator.generation("A", 600)
+    ahead = LoopClock(start=clock.now() + timedelta(hours=1))
+    async with new_client(
+        clock=ahead, transport=SimulatorTransport(simulator, clock), store=store
+    ) as first:
+        job = first.request_report("A")
+        async for event in job.events():
+            if isinstance(event, Accepted):
+                break
+        await first.aclose()
+    async with new_client(
+        clock=clock, transport=SimulatorTransport(simulator, clock), store=store
+    ) as second:
+        await second.fetch_report("A")
+
+    assert 1 == simulator.creates()
+    assert clock.monotonic() < 800
