@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from ._hub import Hub
 from ._models import Timeouts
 from ._sansio import endpoints, markets
 from ._sansio.backoff import PollSchedule
+from ._sansio.notifications import notified_request
 from ._statistics import Tally
 from ._tasks import SharedTasks, TrioTasks, on_asyncio
 from ._validation import instance, shaped
@@ -31,7 +33,7 @@ from .transports import AiohttpTransport
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from types import TracebackType
@@ -141,7 +143,7 @@ class ReportsPool:
         self._closed = True
         try:
             async with anyio.create_task_group() as group:
-                for client in self._clients.values():
+                for client in list(self._clients.values()):
                     group.start_soon(client.aclose)
         finally:
             try:
@@ -193,6 +195,7 @@ class ReportsPool:
                 credentials, market=place, directory=where, channel_type=channel, **self._shared
             )
             known.join(settings, hub=self._hub, slots=self._slots, tasks=self._tasks)
+            known.leave = partial(self._forget, key, known)
             self._clients[key] = known
         elif known.settings != settings:
             raise InvalidArgument(
@@ -200,6 +203,21 @@ class ReportsPool:
                 "another secret, directory or channel type. Close that one first."
             )
         return known
+
+    def notify(self, event: Mapping[str, Any]) -> None:
+        """
+        Take the parsed body of a REPORT_STATUS webhook, of whichever account; see
+        `ReportsClient.notify`. A `webhooks.Receiver` takes a pool in place of a client.
+
+        All clients that wait for something are told: the body does not say whose key pair it is.
+
+        Raises:
+            WebhookError: *event* is not a mapping.
+        """
+        notified_request(event)
+        for client in list(self._clients.values()):
+            if client.waits:
+                client.notify(event)
 
     # -- looking on -------------------------------------------------------------------------------
 
@@ -216,6 +234,10 @@ class ReportsPool:
                 tokens.update(own.tokens)
                 waiting += own.waiting
         return self._tally.statistics(tokens=tokens, waiting=waiting)
+
+    def _forget(self, key: tuple[str, str], client: _Member) -> None:
+        if self._clients.get(key) is client:
+            del self._clients[key]
 
     def _check_open(self) -> None:
         if self._closed:
@@ -237,6 +259,7 @@ class _Member(ReportsClient):
     """A client of a pool: open as long as the pool is, or until it is closed itself."""
 
     settings: tuple[object, ...] = ()
+    leave: Callable[[], None]
 
     def join(
         self,
@@ -255,6 +278,16 @@ class _Member(ReportsClient):
     @property
     def closed(self) -> bool:
         return self._closed
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._jobs)
+
+    async def aclose(self) -> None:
+        try:
+            await super().aclose()
+        finally:
+            self.leave()
 
     async def __aenter__(self) -> Self:
         self._check_open()

@@ -64,7 +64,7 @@ _DIGITS: Final = 18
 
 
 class Notified(Protocol):
-    """Who is told: a `ReportsClient`, or whoever shares events out among several."""
+    """Who is told: a `ReportsClient`, or a `ReportsPool` for all its accounts."""
 
     def notify(self, event: Mapping[str, Any], /) -> None:
         """Take the parsed body of a notification."""
@@ -95,12 +95,19 @@ class Receiver:
     """
 
     def __init__(self, client: Notified, *, verify: Verifier | None, limit: int = LARGEST) -> None:
-        if isinstance(limit, bool) or limit < 1:
+        if not hasattr(client, "notify"):
+            raise InvalidArgument(f"client must have a method notify, but is {client!r}.")
+        if verify is not None and not hasattr(verify, "admits"):
+            # Not shown: it may be the secret.
+            raise InvalidArgument(
+                "verify must be Hmac, BasicAuth, OAuth, another Verifier or None."
+            )
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # users are not always typed
             raise InvalidArgument(f"limit must be a number of bytes above zero, not {limit!r}.")
         self._client = client
         self._verify = verify
         self._limit = limit
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._known: OrderedDict[tuple[str | None, str | None], None] = OrderedDict()
         self._told = 0
         self._refused = 0
 
@@ -120,23 +127,17 @@ class Receiver:
             raise
         if not notification.about_report:
             logger.debug("%r was ignored: it is about no report", notification)
-        elif self._is_new(notification):
+        elif (key := (notification.event_id, notification.request_id)) not in self._known:
             logger.debug("%r was received", notification)
-            self._told += 1
             self._client.notify(notification.body)
+            self._told += 1
+            # "Duplicates are possible: dedupe by eventId". Only now: if nobody could be told, the
+            # next try of the same is new.
+            if None not in key:
+                self._known[key] = None
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
         return notification
-
-    def _is_new(self, notification: Notification) -> bool:
-        if notification.event_id is None or notification.request_id is None:
-            return True
-        # "Duplicates are possible: dedupe by eventId".
-        key = notification.event_id, notification.request_id
-        if key in self._known:
-            return False
-        self._known[key] = None
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-        return True
 
     def _refuse(self, error: WebhookError) -> None:
         self._refused += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from reports_async import (
     MemoryStore,
     ReportsPool,
     StoreError,
+    WebhookError,
 )
 from reports_async.testing import LoopClock, Simulator, SimulatorTransport
+from reports_async.webhooks import Receiver
 
 pytestmark = pytest.mark.anyio
 
@@ -316,6 +319,61 @@ async def test_transport_is_closed_at_any_rate(new_pool, transport, store):
             pass
 
     assert 1 == transport.closed
+
+
+async def test_notify(new_pool, simulator, clock):
+    """
+    A pool hands a webhook to the account whose report it is, and to no other's budget.
+    """
+    simulator.generation("A", 30)
+    async with new_pool() as pool:
+        receiver = Receiver(pool, verify=None)
+        jobs = [pool.client(account(number)).request_report("A") for number in range(2)]
+        pool.client(account(2))
+        for job in jobs:
+            async for event in job.events():
+                if isinstance(event, Accepted):
+                    break
+        await clock.sleep(31)
+        source = {"eventType": "REPORT_STATUS", "eventId": "E1"}
+        body = {"source": source, "payload": {"requestId": jobs[1].request_id}}
+        receiver.receive({}, json.dumps(body).encode())
+        await jobs[1]
+        looks = [pool.client(account(number)).statistics().calls for number in range(3)]
+        assert clock.monotonic() < 40
+        with pytest.raises(WebhookError, match="JSON object, not list"):
+            pool.notify([])
+
+    assert not looks[0].keys() & {"list", "status", "link"}
+    assert 1 == looks[1]["link"]
+    assert {} == looks[2]
+
+
+async def test_closed_clients_are_forgotten(new_pool):
+    """
+    A pool keeps no client that was closed.
+    """
+    async with new_pool() as pool:
+        for number in range(3):
+            await pool.client(account(number)).aclose()
+        kept = pool.client(account(3))
+
+        assert "<ReportsPool market mx, 1 clients>" == repr(pool)
+        assert kept is pool.client(account(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("downloads", 2), ("schedule", 60), ("timeouts", 60), ("base_url", "x")]
+)
+async def test_arguments(new_pool, name, value):
+    """
+    A pool's settings are checked when it is made, a key pair when its client is asked for.
+    """
+    with pytest.raises(InvalidArgument, match=f"^{name} "):
+        new_pool(**{name: value})
+    async with new_pool() as pool:
+        with pytest.raises(InvalidArgument, match="credentials must be"):
+            pool.client("id")
 
 
 async def test_open_first_on_trio(new_pool):

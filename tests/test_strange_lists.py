@@ -1,4 +1,4 @@
-"""Lists that hide what waits, by the filter, the clock or the server's whim; and clocks set back."""
+"""Lists that hide what waits: by a filter, a clock or a whim of the server; clocks set back."""
 
 from __future__ import annotations
 

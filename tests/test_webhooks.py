@@ -94,6 +94,48 @@ def test_ignored(receiver, told, document):
     assert [] == told.events
 
 
+def test_a_client_that_could_not_be_told(told):
+    """
+    What the client could not be told is told when Walmart tries again.
+    """
+
+    class Busy(Told):
+        def notify(self, event, /):
+            if not self.events:
+                self.events.append(None)
+                raise RuntimeError("busy")
+            super().notify(event)
+
+    busy = Busy()
+    receiver = Receiver(busy, verify=Hmac(SECRET))
+    with pytest.raises(RuntimeError, match="busy"):
+        receiver.receive(*signed(event()))
+    for _ in range(2):
+        receiver.receive(*signed(event()))
+
+    assert [None, event()] == busy.events
+    assert "<Receiver 1 told, 0 refused>" == repr(receiver)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"client": object()}, "client must have a method notify"),
+        ({"verify": "hunter2"}, "verify must be Hmac, BasicAuth, OAuth, another Verifier or None"),
+        ({"limit": 1.5}, "limit must be a number of bytes above zero"),
+        ({"limit": "64"}, "limit must be a number of bytes above zero"),
+    ],
+)
+def test_arguments(told, arguments, message):
+    """
+    A receiver that could take no call says so when it is made, without the secret.
+    """
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        Receiver(**{"client": told, "verify": None, **arguments})
+
+    assert "hunter2" not in str(caught.value)
+
+
 def test_duplicates(receiver, told):
     """
     An event that comes again is accepted and not told again; another one is.
