@@ -102,7 +102,7 @@ class Receiver:
             raise InvalidArgument(
                 "verify must be Hmac, BasicAuth, OAuth, another Verifier or None."
             )
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # users are not always typed
+        if type(limit) is not int or limit < 1:
             raise InvalidArgument(f"limit must be a number of bytes above zero, not {limit!r}.")
         self._client = client
         self._verify = verify
