@@ -38,7 +38,8 @@ class Hints:
         tokens: Calls left in the budget of this endpoint.
         next_token_at: When the next one comes, by the server's clock.
         retry_after: Seconds to wait before the next call.
-        retry_at: The same as an instant of the server's clock, where it was given as a date.
+        retry_at: The same as an instant of the server's clock, where it was given as a date, or as
+            an epoch.
         served_at: The server's clock when it answered.
     """
 
@@ -55,14 +56,20 @@ def hints(response: HTTPResponse) -> Hints:
     served_at = parse_http_date(headers.get("date"))
     again = headers.get("retry-after", "")
     refused = response.status == TOO_MANY_REQUESTS
-    retry_at = parse_http_date(again)
+    # Some give an instant where seconds are due.
+    epoch = (
+        None
+        if served_at is None
+        else _plausible(parse_epoch(_number(again) or 0.0), near=served_at)
+    )
+    retry_at = parse_http_date(again) if epoch is None else epoch
     next_token = _moment(headers.get("x-next-replenishment-time", ""), near=served_at)
     if next_token is None:
         next_token = _moment(headers.get("x-next-replenish-time", ""), near=served_at)
     return Hints(
         tokens=_tokens(headers.get("x-current-token-count", "")),
         next_token_at=next_token,
-        retry_after=_wait(again, refused=refused),
+        retry_after=None if epoch else _wait(again, refused=refused),
         retry_at=retry_at if refused else _plausible(retry_at, near=served_at),
         served_at=served_at,
     )

@@ -101,6 +101,15 @@ def test_retry_after_in_seconds(text: str, wait: float) -> None:
     assert (wait, None) == (told.retry_after, told.retry_at)
 
 
+@pytest.mark.parametrize("text", [f"{NEXT.timestamp():.0f}", f"{NEXT.timestamp() * 1000:.0f}"])
+@pytest.mark.parametrize("status", [200, 429])
+def test_retry_after_as_an_epoch(text: str, status: int) -> None:
+    """An epoch, which some give in place of seconds, is an instant of the server."""
+    told = hints(HTTPResponse(status=status, headers={"date": DATE, "retry-after": text}))
+
+    assert (None, NEXT) == (told.retry_after, told.retry_at)
+
+
 def test_retry_after_as_a_date() -> None:
     """Retry-After may be a date, by the server's clock."""
     told = of(date=DATE, retry_after="Sun, 01 Mar 2026 12:02:22 GMT")
