@@ -35,6 +35,9 @@ NOTICED: Final = 0.1
 MEMORY: Final = 900.0
 """Seconds after which one reply counts as much as all before it for what others take."""
 
+SEVERAL: Final = 3.0
+"""The tokens counted by the server just before of which a call can hardly be refused."""
+
 FORGETTING: Final = 0.5
 """What is left of that estimate after a reply that does not tell."""
 
@@ -49,6 +52,11 @@ class Bucket:
     at `told_at`. `drain` is what other programs take, in tokens per second: what was missing
     between two replies; `others` is True where some were noticed to, at this bucket or at another.
     A new bucket is full, whenever it is asked.
+
+    `doubted` is True where a call was refused of which the server had just counted several: more
+    than we count ourselves is not believed then. `counted` is its last count, `dropped` whether
+    that was several less than ours; where the next one takes that back, as no other program can,
+    its counts are worth nothing (since `erratic_at`) for as long as a bucket takes to fill.
     """
 
     capacity: int = CAPACITY
@@ -59,6 +67,10 @@ class Bucket:
     drain: float = 0.0
     told_at: float = -math.inf
     others: bool = False
+    doubted: bool = False
+    counted: int = CAPACITY
+    dropped: bool = False
+    erratic_at: float = -math.inf
 
     @property
     def rate(self) -> float:
@@ -130,10 +142,14 @@ class Bucket:
             alone: No other call of ours was on its way meanwhile. Replies overtake each other: the
                 count of one that was not alone may be from before the other calls.
         """
-        bucket = self.at(now)
+        bucket = self._noted(now, tokens) if alone and tokens is not None else self
+        bucket = bucket.at(now)
+        ours = max(0, math.floor(bucket.tokens))
+        erratic = now - bucket.erratic_at < LONGEST
+        if erratic or (bucket.doubted and tokens is not None and tokens > ours + 1):
+            return bucket.within(LONGEST)
         if tokens is None and next_in is None:
             return bucket
-        ours = max(0, math.floor(bucket.tokens))
         whole = ours if tokens is None else tokens if alone else min(tokens, ours)
         part = 0.0 if next_in is None else 1.0 - min(next_in, LONGEST) / self.interval
         if whole > 0:
@@ -145,12 +161,21 @@ class Bucket:
             tokens=level,
             told=True,
             told_at=now,
+            doubted=bucket.doubted and tokens is None,
             # What is told is never too little: all our calls are spent that were answered by then.
             drain=self.drain
             if tokens is None or (not alone and tokens >= ours)
             else bucket.missing(now, level, exact=next_in is not None),
         )
         return learned.within(LONGEST)
+
+    def _noted(self, now: float, tokens: int) -> Bucket:
+        """Return the bucket with a count noted, and whether it contradicts the last one."""
+        come = (now - self.told_at) / self.interval
+        noted = evolve(self, counted=tokens, dropped=tokens <= self.at(now).tokens - SEVERAL)
+        if self.dropped and tokens > self.counted + come + 1.0:
+            noted = evolve(noted, erratic_at=now, drain=0.0)
+        return noted
 
     def missing(self, now: float, level: float, *, exact: bool) -> float:
         """Return the drain that explains a level told at *now*, averaged with what was believed."""
@@ -176,6 +201,11 @@ class Bucket:
         believed = evolve(bucket, tokens=bucket.tokens + 1.0)
         drain = believed.missing(now, max(level, 0.0), exact=retry_in is not None)
         empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain)
+        if self.told and not self.stale(now) and believed.tokens >= SEVERAL:
+            # Nobody took so many since they were counted.
+            empty = evolve(
+                empty, drain=self.drain, doubted=True, capacity=min(self.capacity, CAPACITY)
+            )
         return empty.within(LONGEST_REFUSAL)
 
     def within(self, longest: float) -> Bucket:

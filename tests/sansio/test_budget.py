@@ -296,6 +296,34 @@ def test_never_more_than_capacity(events, start, later):
     assert 0 <= bucket.available(now + later) <= bucket.capacity
 
 
+def test_a_count_that_is_refuted():
+    """
+    A count that a 429 has refuted is believed no more, until one is about what we count.
+    """
+    bucket = Bucket().learn(0.0, tokens=60, next_in=None).spend(1.0).refused(1.0, retry_in=None)
+    lied = bucket.learn(200.0, tokens=60, next_in=None)
+    true = lied.learn(200.0, tokens=1, next_in=None).learn(201.0, tokens=15, next_in=None)
+
+    assert (20, 1) == (lied.capacity, lied.available(200.0))
+    assert 0.0 == lied.drain
+    assert 15 == true.available(201.0)
+
+
+def test_counts_that_take_each_other_back():
+    """
+    Where a count takes back that much was gone, none is believed for an hour: the refill is.
+    """
+    bucket = Bucket().learn(0.0, tokens=20, next_in=None)
+    for at in range(10, 100, 20):
+        bucket = bucket.learn(at, tokens=0, next_in=None).learn(at + 10, tokens=20, next_in=None)
+    later = bucket.learn(100.0, tokens=0, next_in=None).learn(3700.0, tokens=7, next_in=None)
+
+    assert not bucket.drained
+    assert (0, 1, 2) == tuple(bucket.available(at) for at in (100.0, 200.0, 400.0))
+    assert bucket.learn(400.0, tokens=0, next_in=None).available(400.0) == 2
+    assert 7.0 == later.at(3700.0).tokens
+
+
 @given(EVENTS, MOMENTS)
 def test_wait_is_exact(events, start):
     """
