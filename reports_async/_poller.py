@@ -56,7 +56,8 @@ LAG: Final = 300.0
 ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
 
 PATIENCE: Final = 3
-"""Looks that may be refused for their token, one after the other, before the jobs are told."""
+"""Looks that may be refused for their token, one after the other, before the jobs are told; and
+lists that may fail before status calls are made beside them."""
 
 
 class Poller:
@@ -107,6 +108,7 @@ class Poller:
         # Whether the last look succeeded.
         self._well = True
         self._refusals = 0
+        self._failures = 0
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
@@ -218,6 +220,7 @@ class Poller:
             schedule=self._schedule,
             strict=strict,
             pages=self._overview.forecast(len(waiting)),
+            failing=self._failures >= PATIENCE,
             trusted=self._trusted,
             jitter=self._jitter,
             price=self._price,
@@ -257,6 +260,7 @@ class Poller:
         except (TransportError, ServerError, RateLimited) as exc:
             # The wait goes on; the budget has learned from a 429, the plan takes care of the rest.
             logger.info("%r failed, the wait goes on: %s", look, exc)
+            self._failures += look.endpoint is Endpoint.LIST and isinstance(exc, ServerError)
         except AuthenticationError as exc:
             self._refused(look, exc)
         except APIError as exc:
@@ -288,6 +292,7 @@ class Poller:
             self._saw([await self._api.status(look.request_id, tries=1)])
         else:
             await self._overview.read(look.report_type)
+            self._failures = 0
         self._refusals = 0
 
     def _saw(self, requests: Iterable[ReportRequest], *, listed: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +12,8 @@ import anyio
 import pytest
 from attrs import evolve
 
-from reports_async import Accepted, MemoryStore
+from reports_async import Accepted, MemoryStore, SQLiteStore
+from reports_async.abc import HTTPResponse
 from reports_async.testing import LoopClock, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
@@ -119,6 +121,62 @@ async def test_lists_that_are_empty(new_client, clock):
 
     assert MANY == len(found)
     assert sum(found) / MANY < 1700
+
+
+class Failing(SimulatorTransport):
+    """Its lists fail, with a status and for so many seconds or calls."""
+
+    status = 500
+    until = math.inf
+    calls = math.inf
+
+    async def send(self, request, *, timeout):
+        listing = request.method == "GET" and urlsplit(request.url).path.endswith("/reportRequests")
+        if listing and self.calls > 0 and self._clock.monotonic() < self.until:
+            self.calls -= 1
+            return HTTPResponse(status=self.status, headers={}, body=b"<html>no</html>")
+        return await super().send(request, timeout=timeout)
+
+
+async def test_lists_that_fail(new_client, clock):
+    """
+    Where lists fail for ever, status calls are made beside them.
+    """
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    async with new_client(transport=Failing(simulator, clock)) as client:
+        found = await lags(client, simulator, clock)
+
+    assert MANY == len(found)
+    assert sum(found) / MANY < 1300
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+async def test_lists_that_are_refused_for_a_while(new_client, clock, tmp_path, status):
+    """
+    A list that is refused twice, without a word of why, is asked as before an hour later.
+    """
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    transport = Failing(simulator, clock)
+    transport.status, transport.calls = status, 2
+    path = tmp_path / "requests.sqlite3"
+    async with new_client(transport=transport, store=SQLiteStore(path)) as client:
+        assert MANY == len(await lags(client, simulator, clock))
+        await clock.sleep(7200)
+        before = len(simulator.calls)
+        assert MANY == len(await lags(client, simulator, clock))
+        typed = [
+            call
+            for call in simulator.calls[before:]
+            if call.report_type and call.endpoint == "list"
+        ]
+        urls = [call for call in simulator.calls[before:] if call.endpoint == "list"]
+    async with new_client(transport=transport, store=SQLiteStore(path)) as client:
+        assert not client._gate.strictness.wants_type(clock.now())
+
+    assert [] == typed
+    assert urls
 
 
 @pytest.mark.parametrize("seconds", [150, 3600])

@@ -145,6 +145,7 @@ class Means:
         strict: The server lists one type at a time only.
         pages: How many calls a list of all that wait costs, on average over all to come.
         price: What the last plan said.
+        failing: Lists have failed again and again.
         trusted: Webhooks have proved to work: looks are for safety only, `schedule.cap` apart.
         jitter: From -1 to 1, drawn anew for each look: clients that start together drift apart.
     """
@@ -155,6 +156,7 @@ class Means:
     strict: bool = False
     pages: float = 1.0
     price: int = len(PRICES) // 2
+    failing: bool = False
     trusted: bool = False
     jitter: float = 0.0
 
@@ -180,8 +182,9 @@ def plan(waiting: Sequence[Waiting], means: Means) -> Plan:
         shared = _shared(listed, means)
         plans.append(shared)
         lists = means.budgets[Endpoint.LIST]
-        if lists.wait(means.now, calls=int(means.pages)) > means.schedule.first:
-            # What the lists had is spent, by others perhaps: status calls must do.
+        spent = lists.wait(means.now, calls=int(means.pages)) > means.schedule.first
+        if spent or means.failing:
+            # What the lists had is spent, by others perhaps, or they fail: status calls must do.
             plans.append(_single(listed, means, endpoints=(Endpoint.STATUS,)))
         elif 1 < len(listed) <= FEW and shared.wait > means.schedule.first:
             plans += _in_turn(listed, means)
