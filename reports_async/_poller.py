@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+from collections import Counter
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -60,6 +61,10 @@ PATIENCE: Final = 3
 lists that may fail before status calls are made beside them."""
 
 
+ALARMS: Final = 3
+"""Looks that are made at a request for webhooks which told nothing new."""
+
+
 class Poller:
     """Looks at all watched requests, under one budget, until nobody watches."""
 
@@ -100,6 +105,8 @@ class Poller:
         self._running = False
         self._looking = False
         self._hurried: set[str] = set()
+        # How many looks at a request were made for a webhook.
+        self._prompted: Counter[str] = Counter()
         self._jitter = 0.0
         self._price = len(PRICES) // 2
         self._looked: Endpoint | None = None
@@ -140,6 +147,8 @@ class Poller:
             return
         if ready and self._hearsay.ask(request_id):
             return
+        if self._prompted[request_id] >= ALARMS:
+            return
         for watch in self._watches.of(request_id):
             watch.look_now = watch.notified = True
             if self._looking:
@@ -161,6 +170,7 @@ class Poller:
                 self._end_overdue()
                 await self._sleep(self._proceed())
             self._hearsay.end()
+            self._prompted.clear()
         except Exception as exc:
             # A defect in the plan, or in a clock: as one in a look, it must not be hidden by a
             # wait for ever.
@@ -282,6 +292,7 @@ class Poller:
             return  # who was to be looked at has left since this was planned
         self._hurried.clear()
         prompted = any(watch.notified for watch in covered)
+        self._prompted.update({watch.request_id for watch in covered if watch.notified})
         for watch in covered:
             watch.excused = prompted or watch.tried_at is None
             watch.announced, watch.notified = watch.notified, False
@@ -315,6 +326,7 @@ class Poller:
                 watch.started = request.status is RequestStatus.INPROGRESS
                 watch.look_now = request.request_id in self._hurried
                 if request.status in ENDS:
+                    del self._prompted[request.request_id]
                     self._weigh(watch)
                 watch.tell(request)
 

@@ -709,6 +709,23 @@ async def test_told_from_another_thread(new_client, simulator, clock, anyio_back
     assert clock.monotonic() < 20
 
 
+async def test_false_alarms(new_client, simulator, clock):
+    """
+    Of webhooks without end about a report that is not ready, three are looked into.
+    """
+    simulator.generation("A", 600)
+    async with new_client(market="us") as client:
+        job = client.request_report("A")
+        await accepted(job)
+        for _ in range(30):
+            client.notify({"payload": {"requestId": job.request_id}})
+            await anyio.sleep(1)
+        assert 3 == len(looks(simulator, clock.now() - timedelta(seconds=31)))
+        await job
+        # The next report is another.
+        await announced(client, "B", after=301)
+
+
 async def test_trust_needs_truth(new_client, simulator, clock):
     """
     Notifications that were not true earn no trust, however many.
