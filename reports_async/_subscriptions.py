@@ -89,7 +89,7 @@ class Subscriptions:
             auth=auth,
             event_version=event_version,
             resource=resource,
-            headers=dict(headers or {}),
+            headers={} if headers is None else headers,
         )
         return await self._api.subscribe(target)
 
@@ -117,7 +117,7 @@ class Subscriptions:
             auth=auth,
             event_version=event_version,
             resource=resource,
-            headers=dict(headers or {}),
+            headers={} if headers is None else headers,
         )
         return await self._api.send_sample(target)
 

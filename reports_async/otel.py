@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ._exceptions import JobCancelled
+from ._exceptions import DownloadError, JobCancelled
 from ._sansio.events import (
     Accepted,
     Downloaded,
@@ -212,7 +212,11 @@ def _fail(span: Span, error: Exception) -> None:
         span.set_attribute("reports_async.cancelled", value=True)
         return
     span.set_attribute("error.type", type(error).__name__)
-    span.set_status(trace.StatusCode.ERROR, str(error))
+    # What the disk says names a path.
+    cause = error.__cause__
+    disk = isinstance(error, DownloadError) and isinstance(cause, OSError)
+    said = getattr(cause, "strerror", None) if disk else str(error)
+    span.set_status(trace.StatusCode.ERROR, said)
 
 
 def _nanoseconds(instant: datetime) -> int:

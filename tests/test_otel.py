@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 import anyio
 import pytest
 
-from reports_async import Accepted, JobCancelled, Progressed, ReportFailed, RequestLimitExceeded
+from reports_async import (
+    Accepted,
+    DownloadError,
+    JobCancelled,
+    Progressed,
+    ReportFailed,
+    RequestLimitExceeded,
+)
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402 -- an extra
@@ -135,6 +142,27 @@ async def test_failures(new_client, simulator, exporter, provider):
     ]
     statuses = [span.attributes.get("http.response.status_code") for span in refused]
     assert [None, 500] == statuses
+
+
+async def test_no_path(new_client, exporter, provider, tmp_path):
+    """
+    Where the disk is to blame, a span says why, and names no directory.
+    """
+    directory = tmp_path / "secret-place"
+    async with new_client(directory=directory) as client:
+        otel.instrument(client, tracer_provider=provider)
+        job = client.request_report("ITEM_MX")
+        async for event in job.events():
+            if isinstance(event, Accepted):
+                directory.rmdir()
+                directory.write_text("in the way")
+        with pytest.raises(DownloadError, match="secret-place"):
+            await job
+
+    statuses = [span.status for span in exporter.get_finished_spans()]
+    failed = [status.description for status in statuses if status.status_code is StatusCode.ERROR]
+    assert failed
+    assert "secret-place" not in str(failed)
 
 
 async def test_cancelled(new_client, exporter, provider):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reports_async import InvalidArgument, InvalidRequest, ServerError
-from reports_async.webhooks import BasicAuth, Hmac, OAuthServer, Subscription
+from reports_async.webhooks import BasicAuth, Hmac, OAuth, OAuthServer, Subscription
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +94,31 @@ async def test_market_without(new_client, simulator, market):
         ):
             with pytest.raises(InvalidArgument, match="us, suppliers, global-us"):
                 await asking
+
+    assert () == simulator.calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"auth": "hunter2"}, "auth must be BasicAuth, Hmac, OAuthServer or None"),
+        ({"auth": OAuth("hunter2")}, "auth must be BasicAuth, Hmac, OAuthServer or None"),
+        (
+            {"auth": OAuthServer(url="http://a.example", client_id="w", client_secret="hunter2")},
+            "auth.url must begin with https://",
+        ),
+        ({"auth": None, "headers": ["hunter2"]}, "headers must be a mapping"),
+    ],
+)
+async def test_arguments(new_client, simulator, arguments, message):
+    """
+    What cannot be subscribed to is refused at once, without its secrets.
+    """
+    async with new_client(market="us") as client:
+        for subscribe in (client.subscriptions.create, client.subscriptions.test):
+            with pytest.raises(InvalidArgument, match=message) as caught:
+                await subscribe(URL, **arguments)
+            assert "hunter2" not in str(caught.value)
 
     assert () == simulator.calls
 

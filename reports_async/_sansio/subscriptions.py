@@ -6,8 +6,9 @@ Written from Walmart's specification of its notifications for the US. Nothing is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import quote, urlsplit
 
 from attrs import field, frozen
@@ -24,7 +25,7 @@ from .markets import MARKETS, is_loopback, market
 from .replies import Unreadable, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from attrs import Attribute
 
@@ -91,21 +92,44 @@ def _known_status(_instance: Any, attribute: Attribute[Any], value: Any) -> None
 
 
 def _checked_address(_instance: Any, attribute: Attribute[Any], url: Any) -> None:
-    address = word(url, name=attribute.name)
+    check_address(url, name=attribute.name)
+
+
+def check_address(url: Any, *, name: str) -> None:
+    """
+    Refuse an address that nothing secret may be sent to.
+
+    Raises:
+        InvalidArgument: It is not https, nor http on this machine.
+    """
+    address = word(url, name=name)
     try:
         parts = urlsplit(address)
     except ValueError:  # brackets without an IPv6 address
         parts = urlsplit("")
     if not parts.hostname or parts.scheme not in ("http", "https"):
-        raise InvalidArgument("event_url must be an absolute address: https://host.example/path.")
+        raise InvalidArgument(f"{name} must be an absolute address: https://host.example/path.")
     if parts.scheme == "http" and not is_loopback(address):
         raise InvalidArgument(
-            "event_url must begin with https://; http:// is for loopback hosts only."
+            f"{name} must begin with https://; http:// is for loopback hosts only."
         )
+
+
+def _checked_auth(_instance: Any, _attribute: Attribute[Any], auth: Any) -> None:
+    # Not shown: it may be a secret.
+    if auth is None:
+        return
+    if not hasattr(auth, "details"):
+        raise InvalidArgument("auth must be BasicAuth, Hmac, OAuthServer or None.")
+    if url := auth.details().get("authUrl"):
+        check_address(url, name="auth.url")
 
 
 def _checked_headers(_instance: Any, _attribute: Attribute[Any], headers: Any) -> None:
     # No value is shown: it may be a secret.
+    if not isinstance(headers, Mapping):
+        raise InvalidArgument("headers must be a mapping of names to values.")
+    headers = cast("Mapping[object, object]", headers)
     if not all(isinstance(text, str) for pair in headers.items() for text in pair):
         raise InvalidArgument("headers must have strings for names and values.")
 
@@ -134,7 +158,7 @@ class Target:
 
     event_url: str = field(repr=without_query, validator=_checked_address)
     event_type: str = field(validator=checked_word)
-    auth: Authentication | None = field(repr=False)
+    auth: Authentication | None = field(repr=False, validator=_checked_auth)
     event_version: str = field(default=VERSION, validator=checked_word)
     resource: str = field(default=RESOURCE, validator=checked_word)
     headers: Mapping[str, str] = field(

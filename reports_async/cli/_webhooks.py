@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from reports_async._exceptions import InvalidArgument
 from reports_async._sansio.notifications import BasicAuth, Hmac, OAuthServer
+from reports_async._sansio.subscriptions import check_address, check_market
 
 from . import _options as options
 from ._exits import TABLE
@@ -119,9 +121,12 @@ def _authentication(
         "basic": {"--user": user},
         "oauth": {"--auth-url": auth_url, "--client-id": client_id},
     }
-    for name, value in needed.get(auth, {}).items():
-        if not value:
-            raise click.UsageError(f"--auth {auth} needs {name}.")
+    for kind, options_of in needed.items():
+        for name, value in options_of.items():
+            if kind == auth and not value:
+                raise click.UsageError(f"--auth {auth} needs {name}.")
+            if kind != auth and value:
+                raise click.UsageError(f"--auth {auth} takes no {name}.")
     if auth == "none":
         return None
     if auth == "hmac":
@@ -131,6 +136,17 @@ def _authentication(
     return OAuthServer(
         url=auth_url or "", client_id=client_id or "", client_secret=_secret(), header=header
     )
+
+
+def _check(connection: Connection, **addresses: str | None) -> None:
+    """Refuse what could not be subscribed to, before a secret is asked for."""
+    try:
+        check_market(connection.market_of(None))
+        for name, address in addresses.items():
+            if address is not None:
+                check_address(address, name=name)
+    except InvalidArgument as exc:
+        raise click.UsageError(str(exc)) from exc
 
 
 def _secret() -> str:
@@ -146,6 +162,7 @@ def _create_command(
     connection: Connection, /, *, event_url: str, event_type: str | None, as_json: bool, **auth: Any
 ) -> None:
     """Let the notifications of reports go to URL."""
+    _check(connection, URL=event_url, **{"--auth-url": auth["auth_url"]})
     proof = _authentication(**auth)
     made = run(partial(_create, connection, event_url, proof, event_type))
     if as_json:
@@ -169,6 +186,7 @@ def _test_command(
     connection: Connection, /, *, event_url: str, event_type: str | None, **auth: Any
 ) -> None:
     """Make Walmart send a sample to URL, now; nothing is subscribed."""
+    _check(connection, URL=event_url, **{"--auth-url": auth["auth_url"]})
     proof = _authentication(**auth)
     said = run(partial(_test, connection, event_url, proof, event_type))
     click.echo(said or "Sent.", err=True)

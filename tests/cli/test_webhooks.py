@@ -107,6 +107,32 @@ def test_incomplete(ask, secret, calls, arguments, missing):
     assert calls.empty()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((URL, "--auth", "hmac", "--user", "me"), "--auth hmac takes no --user"),
+        ((URL, "--auth", "basic", "--user", "me", "--client-id", "w"), "takes no --client-id"),
+        (("http://a.example", "--auth", "hmac"), "URL must begin with https://"),
+        (("a.example", "--auth", "hmac"), "URL must be an absolute address"),
+        (
+            (URL, "--auth", "oauth", "--client-id", "w", "--auth-url", "http://a.example"),
+            "--auth-url must begin with https://",
+        ),
+        ((URL, "--auth", "hmac", "--market", "mx"), "us, suppliers, global-us"),
+    ],
+)
+@pytest.mark.parametrize("command", ["create", "test"])
+def test_refused_before_the_secret_is_asked_for(ask, calls, command, arguments, message):
+    """
+    What cannot be subscribed to is refused before anybody is asked for a secret.
+    """
+    result = ask("webhooks", command, *arguments)
+
+    assert 2 == result.exit_code
+    assert message in " ".join(result.stderr.split())
+    assert calls.empty()
+
+
 def test_market_without(ask, calls):
     """
     A market without webhooks is a wrong command line; the message names those that have them.
