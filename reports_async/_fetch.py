@@ -358,9 +358,10 @@ class Fetch:
             raise self._error(DownloadError, told(exc, target=self.part.target)) from exc
 
     def _error(self, error: type[DownloadError], reason: str) -> DownloadError:
+        what = f"{self.report_type} report" if self.report_type else "report"
         return error(
-            f"{reason} The {self.report_type or 'unnamed'} report of request {self.request_id} was"
-            " not saved; resume the request by its id.",
+            f"{reason} The {what} of request {self.request_id} was not saved; resume the request "
+            "by its id.",
             report_type=self.report_type or None,
             request_id=self.request_id,
         )

@@ -98,7 +98,7 @@ class ReportJob:
 
     @property
     def status(self) -> JobStatus:
-        """Where the job stands."""
+        """Where the job stands, or stood when it stopped; see `done`."""
         return self._status
 
     @property

@@ -1,7 +1,7 @@
 """
 A download link for a READY request: asked for under the budget, again until there is one.
 
-What a link is used for, and when a new one is needed, is decided in `_download`.
+What a link is used for, and when a new one is needed, is decided in `_fetch`.
 """
 
 from __future__ import annotations

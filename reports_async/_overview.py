@@ -40,6 +40,9 @@ DOUBT: Final = 5.0
 """How many must be expected to be READY before a list of these that shows none is not believed;
 twice as many after each such doubt that was wrong."""
 
+HIDDEN: Final = 3
+"""So many that are READY on a list of all have not become so since the one that showed none."""
+
 SURE: Final = 0.95
 """The chance to be READY from which on a request is missed in a list of these."""
 
@@ -129,7 +132,7 @@ class Overview:
             for watch in absent:
                 _absent(watch, query.status)
         if query.status is None and report_type is None:
-            self._settle(ready=not missing.isdisjoint(ready), shown=not missing.isdisjoint(shown))
+            self._settle(ready=len(missing & ready), shown=not missing.isdisjoint(shown))
 
     def _miss(self, absent: Sequence[Watch], *, proved: bool) -> None:
         """Count those that should be READY by now, and were on no list of these."""
@@ -139,9 +142,9 @@ class Overview:
             watch.unseen += chances[watch.request_id] >= SURE
         self._doubted = not self._proved and sum(chances.values()) >= self._wary
 
-    def _settle(self, *, ready: bool, shown: bool) -> None:
+    def _settle(self, *, ready: int, shown: bool) -> None:
         """Judge by a list of all that was made in doubt whether narrower ones hide something."""
-        if self._doubted and ready:
+        if self._doubted and ready >= HIDDEN:
             self._lessen()
         elif self._doubted:
             self._wary *= 2.0

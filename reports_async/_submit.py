@@ -55,7 +55,7 @@ SLICE: Final = 60.0
 """No sleep for an hour's opening is longer: after a suspend or a clock change we look again."""
 
 MOST_LOOKS: Final = 60
-"""Looks for a lost create before the caller is told: about an hour's worth."""
+"""Looks for a lost create before the caller is told: two hours' worth of tokens."""
 
 LOOK_AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between looks at a record that another task or process works on; the last repeats."""

@@ -163,7 +163,7 @@ async def test_bad_report(new_client, simulator, ready, tmp_path):
     """A damaged file is an error before anything was passed on."""
     simulator.fail("file", "corrupt", "corrupt", "corrupt")
     async with new_client(directory=tmp_path) as client:
-        with pytest.raises(BadArchive, match="unnamed report of request") as excinfo:
+        with pytest.raises(BadArchive, match="The report of request") as excinfo:
             async with client.open_report(ready):
                 pytest.fail("it was opened")
         assert (None, ready) == (excinfo.value.report_type, excinfo.value.request_id)

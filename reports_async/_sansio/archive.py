@@ -72,10 +72,14 @@ class Limits:
     def check(self, unpacked: int, *, packed: int) -> None:
         """Raise `BadArchive` when *packed* bytes must not become *unpacked* bytes."""
         if self.total is not None and unpacked > self.total:
-            raise BadArchive(f"The archive unpacks to more than the {self.total} bytes allowed.")
+            raise BadArchive(
+                f"The archive unpacks to more than the {self.total} bytes allowed. "
+                "Downloads(limits=Limits(total=...)) allows more."
+            )
         if unpacked > self.floor and unpacked > self.ratio * packed:
             raise BadArchive(
-                f"The archive of {packed} bytes unpacks to more than {self.ratio} times its size."
+                f"The archive of {packed} bytes unpacks to more than {self.ratio} times its size. "
+                "Downloads(limits=Limits(ratio=...)) allows more."
             )
 
 
