@@ -36,9 +36,12 @@ READY: Final = RequestStatus.READY
 SLACK: Final = timedelta(minutes=2)
 """How much earlier than our oldest request a narrowed list begins."""
 
-DOUBT: Final = 5.0
-"""How many must be expected to be READY before a list of these that shows none is not believed;
-twice as many after each such doubt that was wrong."""
+DOUBT: Final = 0.3
+"""The share of those that wait which must be expected to be READY before a list of these that shows
+none is not believed; twice as many after each such doubt that was wrong."""
+
+FEWEST: Final = 4.0
+"""And so many of them at least."""
 
 HIDDEN: Final = 3
 """So many that are READY on a list of all have not become so since the one that showed none."""
@@ -81,7 +84,7 @@ class Overview:
         self._surveyed = False
         # Whether a list of READY requests has shown one of ours; whether that is doubtful.
         self._proved = self._doubted = False
-        self._wary = DOUBT
+        self._wary = 1.0
         self._refused_at: datetime | None = None
         self.unlistable: set[str] = set()
 
@@ -140,7 +143,8 @@ class Overview:
         chances = {one.request_id: one.chance for one in self._watches.waiting(unlistable=set())}
         for watch in absent:
             watch.unseen += chances[watch.request_id] >= SURE
-        self._doubted = not self._proved and sum(chances.values()) >= self._wary
+        enough = max(DOUBT * len(chances), FEWEST) * self._wary
+        self._doubted = not self._proved and sum(chances.values()) >= enough
 
     def _settle(self, *, ready: int, shown: bool) -> None:
         """Judge by a list of all that was made in doubt whether narrower ones hide something."""

@@ -106,8 +106,8 @@ async def test_lists_of_ready_requests_that_are_empty(new_client, clock):
         found = await lags(client, simulator, clock)
 
     assert MANY == len(found)
-    assert sum(found) / MANY < 200
-    assert max(found) < 600
+    assert sum(found) / MANY < 300
+    assert max(found) < 900
 
 
 async def test_lists_that_are_empty(new_client, clock):
