@@ -212,10 +212,10 @@ class Overview:
 
 
 def _absent(watch: Watch, asked: RequestStatus | None) -> None:
-    """Note that a list did not show a request."""
+    """Note that a list did not show a request: one of all, or of those in progress."""
     if asked is None:
         watch.unseen += 1
-    elif asked is RequestStatus.INPROGRESS and watch.started is not False:
+    elif watch.started is not False:
         # It is in progress no more, as far as is known: its status says what it is now.
         watch.unseen = plan.UNSEEN_LIMIT
         watch.look_now = True

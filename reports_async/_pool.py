@@ -229,10 +229,9 @@ class ReportsPool:
         """Return what all clients have done, those that were closed too; their tokens added up."""
         tokens, waiting = Counter[str](), 0
         for client in self._clients.values():
-            if not client.closed:
-                own = client.statistics()
-                tokens.update(own.tokens)
-                waiting += own.waiting
+            own = client.statistics()
+            tokens.update(own.tokens)
+            waiting += own.waiting
         return self._tally.statistics(tokens=tokens, waiting=waiting)
 
     def _forget(self, key: tuple[str, str], client: _Member) -> None:

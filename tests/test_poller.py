@@ -28,6 +28,7 @@ from reports_async import (
 from reports_async._api import Api
 from reports_async._hearsay import EARLY, PAUSE
 from reports_async._link import Links
+from reports_async._overview import _absent
 from reports_async._poller import LAG, PATIENCE, Poller, Watch
 from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
@@ -739,6 +740,20 @@ async def test_pages_within_the_budget(bench):
         assert 0 == room.simulator.count("list", 429) + room.simulator.count("status", 429)
         assert room.simulator.count("list") >= 3
         assert room.simulator.count("status") >= 2
+
+
+@pytest.mark.parametrize(("started", "suspect"), [(None, True), (True, True), (False, False)])
+async def test_not_in_progress(clock, started, suspect):
+    """
+    What is not listed as in progress is looked at by its id, but not if it was only received.
+    """
+    watch = Watch(
+        request_id="R1", report_type="A", submitted_at=clock.now(), deadline=None, tell=print
+    )
+    watch.started = started
+    _absent(watch, RequestStatus.INPROGRESS)
+
+    assert (suspect, 2 * suspect) == (watch.look_now, watch.unseen)
 
 
 @pytest.mark.parametrize(("server", "reads_on"), [(Pages, False), (Uncounted, True)])

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from reports_async import (
@@ -330,7 +331,8 @@ async def test_notify(new_pool, simulator, clock):
         receiver = Receiver(pool, verify=None)
         jobs = [pool.client(account(number)).request_report("A") for number in range(2)]
         pool.client(account(2))
-        for job in jobs:
+        last = pool.client(account(3)).request_report("B")
+        for job in [*jobs, last]:
             async for event in job.events():
                 if isinstance(event, Accepted):
                     break
@@ -347,6 +349,25 @@ async def test_notify(new_pool, simulator, clock):
     assert not looks[0].keys() & {"list", "status", "link"}
     assert 1 == looks[1]["link"]
     assert {} == looks[2]
+
+
+async def test_a_client_that_is_made_anew_while_it_closes(new_pool):
+    """
+    A pool keeps the client that took the place of one that is still being closed.
+    """
+    async with new_pool() as pool:
+        first = pool.client(account(1))
+        job = first.request_report("A")
+        async with anyio.create_task_group() as group:
+            group.start_soon(first.aclose)
+            while not first.closed:
+                await anyio.lowlevel.checkpoint()
+            second = pool.client(account(1))
+        with pytest.raises(JobCancelled):
+            await job
+
+        assert first is not second
+        assert second is pool.client(account(1))
 
 
 async def test_closed_clients_are_forgotten(new_pool):

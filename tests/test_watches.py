@@ -146,3 +146,57 @@ async def test_nothing_is_kept(watches, clock):
 
     assert len(watches._ends) <= SLACK + 2
     assert stays is watches.overdue(5.0)
+
+
+async def test_a_clock_that_is_set_back(watches, clock):
+    """
+    A clock that is set back by minutes makes no request younger; by less, nothing is corrected.
+    """
+    old = watch(clock, "1")
+    watches.add(old)
+    clock.jump(-20)
+    (a_little,) = watches.waiting(unlistable=set())
+    clock.jump(-3600)
+    watches.add(watch(clock, "2"))
+    ages = [one.age for one in watches.waiting(unlistable=set())]
+
+    assert 40 == pytest.approx(a_little.age, abs=1)
+    assert [60, 60] == pytest.approx(ages, abs=1)
+
+
+class Stopping:
+    """Clocks of a machine that stops between the first reading and the last."""
+
+    def __init__(self, now, *times):
+        self._now = now
+        self._times = iter(times)
+
+    def now(self):
+        return self._now
+
+    def monotonic(self):
+        return next(self._times)
+
+
+async def test_clocks_that_cannot_be_compared(clock):
+    """
+    Where a machine stops between two readings of its clocks, nothing is concluded from them.
+    """
+    watches = Watches(
+        clock=Stopping(clock.now(), 0.0, 0.0, 1000.0, 5000.0, 5000.0), history=History(2700.0)
+    )
+    watches.add(watch(clock, "1"))
+    (waiting,) = watches.waiting(unlistable=set())
+
+    assert 60 == pytest.approx(waiting.age, abs=1)
+
+
+async def test_a_request_from_the_future(watches, clock):
+    """
+    What another machine requested, whose clock is ahead, is as old as our interest in it.
+    """
+    watches.add(watch(clock, "1", submitted_at=clock.now() + timedelta(hours=1)))
+    clock.jump(600)
+    (waiting,) = watches.waiting(unlistable=set())
+
+    assert 600 == pytest.approx(waiting.age, abs=1)

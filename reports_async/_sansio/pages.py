@@ -83,11 +83,6 @@ class Catalogue:
         was, self._plain = self._plain, True
         return not was
 
-    @property
-    def plain(self) -> bool:
-        """Whether less is asked for than could be, as something of it was refused."""
-        return self._plain
-
     def retry(self) -> None:
         """Ask for all of it again: a refusal may have been a stray one."""
         self._plain = False
