@@ -110,6 +110,27 @@ async def test_lists_of_ready_requests_that_are_empty(new_client, clock):
     assert max(found) < 900
 
 
+class Counting(Strange):
+    """Counts the pages of lists of all."""
+
+    whole = 0
+
+    def listed(self, query, body):
+        self.whole += "requestStatus" not in query
+
+
+async def test_slow_reports(new_client, clock):
+    """
+    Where reports are slow, that lists of READY requests are empty is doubted once or twice.
+    """
+    simulator = Simulator(rows=1, generation=2600)
+    transport = Counting(simulator, clock)
+    async with new_client(transport=transport) as client:
+        assert MANY == len(await lags(client, simulator, clock))
+
+    assert transport.whole <= 6  # pages, three of a list
+
+
 async def test_lists_that_are_empty(new_client, clock):
     """
     Where no list shows anything, their own status calls find them.
@@ -124,17 +145,18 @@ async def test_lists_that_are_empty(new_client, clock):
 
 
 class Failing(SimulatorTransport):
-    """Its lists fail, with a status and for so many seconds or calls."""
+    """Its lists fail, with a status and for so many calls."""
 
     status = 500
-    until = math.inf
     calls = math.inf
+    full = 0
 
     async def send(self, request, *, timeout):
-        listing = request.method == "GET" and urlsplit(request.url).path.endswith("/reportRequests")
-        if listing and self.calls > 0 and self._clock.monotonic() < self.until:
-            self.calls -= 1
-            return HTTPResponse(status=self.status, headers={}, body=b"<html>no</html>")
+        if request.method == "GET" and urlsplit(request.url).path.endswith("/reportRequests"):
+            self.full += "limit=100" in request.url
+            if self.calls > 0:
+                self.calls -= 1
+                return HTTPResponse(status=self.status, headers={}, body=b"<html>no</html>")
         return await super().send(request, timeout=timeout)
 
 
@@ -164,19 +186,50 @@ async def test_lists_that_are_refused_for_a_while(new_client, clock, tmp_path, s
     async with new_client(transport=transport, store=SQLiteStore(path)) as client:
         assert MANY == len(await lags(client, simulator, clock))
         await clock.sleep(7200)
-        before = len(simulator.calls)
+        before, transport.full = len(simulator.calls), 0
         assert MANY == len(await lags(client, simulator, clock))
-        typed = [
-            call
-            for call in simulator.calls[before:]
-            if call.report_type and call.endpoint == "list"
-        ]
-        urls = [call for call in simulator.calls[before:] if call.endpoint == "list"]
+        lists = [call for call in simulator.calls[before:] if call.endpoint == "list"]
     async with new_client(transport=transport, store=SQLiteStore(path)) as client:
         assert not client._gate.strictness.wants_type(clock.now())
 
-    assert [] == typed
-    assert urls
+    assert lists
+    assert {None} == {call.report_type for call in lists}
+    assert transport.full
+
+
+class HidingOne(Strange):
+    """Its lists of READY requests leave one out."""
+
+    hidden = ""
+
+    def listed(self, query, body):
+        if query.get("requestStatus") == ["READY"]:
+            left = [one for one in body["requests"] if one["requestId"] != self.hidden]
+            body["totalCount"] -= len(body["requests"]) - len(left)
+            body["requests"] = left
+
+
+async def test_one_that_is_never_listed_as_ready(new_client, clock):
+    """
+    A request that should be READY, and is on no list of these, is asked for by its id.
+    """
+    simulator = Simulator(rows=1)
+    spread(simulator)
+    simulator.generation(TYPES[-1], 600)
+    transport = HidingOne(simulator, clock)
+    async with new_client(transport=transport) as client:
+        for number in range(20):
+            client._history.learn(TYPES[-1], f"R{number}", 590.0 + number, at=float(number))
+        jobs = [client.request_report(name) for name in TYPES]
+        for job in jobs:
+            async for event in job.events():
+                if isinstance(event, Accepted):
+                    break
+        transport.hidden = jobs[-1].request_id
+        await jobs[-1]
+        found = clock.monotonic()
+
+    assert 600 < found < 1500
 
 
 @pytest.mark.parametrize("seconds", [150, 3600])
