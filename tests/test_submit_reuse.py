@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +13,9 @@ from reports_async import (
     Filters,
     Progressed,
 )
+from reports_async.abc import HTTPResponse
 from reports_async.stores import MemoryStore
-from reports_async.testing import Rules, Simulator
+from reports_async.testing import Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -170,6 +172,38 @@ async def test_max_age_repeated_cursor(new_client, simulator):
         assert "created" == await origin(job)
 
     assert 3 == simulator.count("list")
+
+
+class Repeating(SimulatorTransport):
+    """Its lists have one page, again and again, under a new cursor each time."""
+
+    pages = 0
+
+    async def send(self, request, *, timeout):
+        if request.method == "GET" and "/reportRequests" in request.url:
+            self.pages += 1
+            entry = {
+                "requestId": "R1",
+                "requestStatus": "ERROR",
+                "requestSubmissionDate": self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "reportType": "A",
+                "reportVersion": "v1",
+            }
+            body = {"requests": [entry], "nextCursor": f"page={self.pages + 1}"}
+            return HTTPResponse(status=200, headers={}, body=json.dumps(body).encode())
+        return await super().send(request, timeout=timeout)
+
+
+async def test_max_age_one_page_for_ever(new_client, simulator, clock):
+    """
+    A list that shows the same page under ever new cursors ends where it shows nothing new.
+    """
+    transport = Repeating(simulator, clock)
+    async with new_client(transport=transport) as client:
+        found = await origin(client.request_report("A", max_age=3600))
+
+    assert "created" == found
+    assert 2 == transport.pages
 
 
 async def test_max_age_spent_budget(new_client, simulator, clock):
