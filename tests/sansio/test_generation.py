@@ -33,8 +33,8 @@ def test_before_any_report_was_seen(believed):
     belief = believed(WINDOW)
 
     assert 0.9 < belief.ready_between(300.0, WINDOW) < 1.0
-    assert belief.ready_between(0.0, 300.0) < 0.06
-    assert 2500.0 < belief.quantile(0.98) <= WINDOW + 150
+    assert belief.ready_between(0.0, 300.0) < 0.04
+    assert 2600.0 < belief.quantile(0.98) <= WINDOW + 150
     assert 1.0 == pytest.approx(belief.ready_between(0.0, END))
 
 
