@@ -133,7 +133,7 @@ async def test_slow_reports(new_client, clock):
 
 async def test_lists_that_are_empty(new_client, clock):
     """
-    Where no list shows anything, their own status calls find them.
+    Where no list shows anything, their own status calls find them, and most lists are spared.
     """
     simulator = Simulator(rows=1)
     spread(simulator)
@@ -141,7 +141,7 @@ async def test_lists_that_are_empty(new_client, clock):
         found = await lags(client, simulator, clock)
 
     assert MANY == len(found)
-    assert sum(found) / MANY < 1700
+    assert simulator.count("status") > simulator.count("list")
 
 
 class Failing(SimulatorTransport):
