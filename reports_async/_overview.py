@@ -11,6 +11,8 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve, frozen
+
 from ._models import RETENTION, RequestStatus
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint, ListQuery
@@ -49,8 +51,20 @@ HIDDEN: Final = 3
 SURE: Final = 0.95
 """The chance to be READY from which on a request is missed in a list of these."""
 
+LEFT_OFF: Final = 1800.0
+"""Seconds for which a list that was left off is gone on with."""
+
 STRAY: Final = timedelta(hours=1)
 """For how long a refusal is believed that does not say what was wrong."""
+
+
+@frozen
+class _Rest:
+    """What a list that was left off asked for, its next page, and when that was (monotonic)."""
+
+    query: ListQuery
+    cursor: str
+    at: float
 
 
 class Overview:
@@ -86,6 +100,11 @@ class Overview:
         self._proved = self._doubted = False
         self._wary = 1.0
         self._refused_at: datetime | None = None
+        # Whether a list of those in progress has not shown some that wait: they are so no more.
+        self._moved = False
+        # Where a list of all was left off for want of a token.
+        self._rest: _Rest | None = None
+        self._resuming = False
         self.unlistable: set[str] = set()
 
     @property
@@ -109,11 +128,13 @@ class Overview:
         query, most, survey = self._query(report_type, watches)
         shown: set[str] = set()
         ready: set[str] = set()
-        cursor: str | None = None
+        cursor = self._left_off(query)
+        resumed = self._resuming = cursor is not None
         cursors: set[str | None] = set()
         while cursor not in cursors:
             cursors.add(cursor)
             page = await self._api.page(query, cursor=cursor, tries=1)
+            self._resuming = False
             self._catalogue.learn(limit=page.limit, total=page.total)
             self._saw(page.requests)
             shown.update(request.request_id for request in page.requests)
@@ -125,17 +146,38 @@ class Overview:
                 break  # what lies on further pages is older, or is seen by the next look
             if query.status is READY and self._catalogue.told_all(shown, page.total):
                 break
-            affordable = self._api.budgets[Endpoint.LIST].available(self._clock.monotonic())
-            if not affordable or len(cursors) > most:
+            if not self._api.budgets[Endpoint.LIST].available(self._clock.monotonic()):
+                self._rest = _Rest(query, cursor, self._clock.monotonic())
+                return  # what is not shown may be on the pages that are left
+            if len(cursors) > most:
                 break
+        self._moved &= report_type is not None
+        if not resumed:
+            self._judge(query, watches, shown=shown, ready=ready)
+
+    def _judge(
+        self, query: ListQuery, watches: Sequence[Watch], *, shown: set[str], ready: set[str]
+    ) -> None:
+        """Note what it means that a list, from its first page on, has not shown some that wait."""
+        missing = {watch.request_id for watch in watches}
         absent = [one for one in watches if one.request_id not in shown and one in self._watches]
         if query.status is READY:
             self._miss(absent, proved=not missing.isdisjoint(ready))
+        elif query.status is not None:
+            self._leave([watch for watch in absent if watch.started is not False])
         else:
             for watch in absent:
-                _absent(watch, query.status)
-        if query.status is None and report_type is None:
-            self._settle(ready=len(missing & ready), shown=not missing.isdisjoint(shown))
+                watch.unseen += 1
+            if query.report_type is None:
+                self._settle(ready=len(missing & ready), shown=not missing.isdisjoint(shown))
+
+    def _left_off(self, query: ListQuery) -> str | None:
+        """Return the page where the last list was left off, once, if that asked for the same."""
+        rest, self._rest = self._rest, None
+        if rest is None or self._clock.monotonic() - rest.at > LEFT_OFF:
+            return None
+        same = evolve(query, submitted_before=rest.query.submitted_before) == rest.query
+        return rest.cursor if same else None
 
     def _miss(self, absent: Sequence[Watch], *, proved: bool) -> None:
         """Count those that should be READY by now, and were on no list of these."""
@@ -145,6 +187,15 @@ class Overview:
             watch.unseen += chances[watch.request_id] >= SURE
         enough = max(DOUBT * len(chances), FEWEST) * self._wary
         self._doubted = not self._proved and sum(chances.values()) >= enough
+
+    def _leave(self, moved: Sequence[Watch]) -> None:
+        """Look at once at those that are in progress no more, as far as is known."""
+        statuses = self._api.budgets[Endpoint.STATUS].available(self._clock.monotonic())
+        # Their status says what they are now; where there are too few calls for that, a list does.
+        self._moved = len(moved) > statuses
+        for watch in moved:
+            watch.unseen = watch.unseen + 1 if self._moved else plan.UNSEEN_LIMIT
+            watch.look_now = True
 
     def _settle(self, *, ready: int, shown: bool) -> None:
         """Judge by a list of all that was made in doubt whether narrower ones hide something."""
@@ -174,8 +225,11 @@ class Overview:
             self._refused_at = None
             self._catalogue.retry()
         limit = self._catalogue.limit
-        narrow = self._catalogue.whole if self._doubted else self._catalogue.narrow
-        narrowed = narrow(len({watch.request_id for watch in watches}))
+        waiting = len({watch.request_id for watch in watches})
+        if self._doubted:
+            narrowed = self._catalogue.whole(waiting)
+        else:
+            narrowed = self._catalogue.narrow(waiting, moved=self._moved)
         most = narrowed.pages + 1
         if report_type is not None or narrowed.status is None:
             return ListQuery(report_type=report_type, limit=limit), most, False
@@ -195,6 +249,8 @@ class Overview:
     def refused(self, report_type: str | None, error: InvalidRequest) -> None:
         """Learn from a list, of that type or of all, that the server took for a bad request."""
         logger.debug("a list was refused: %s", error)
+        if self._resuming:
+            return  # the page is there no more; the next list begins anew
         named = names_type(error)
         if not (report_type is None and named) and self._lessen():
             return  # it is asked again, for less
@@ -209,13 +265,3 @@ class Overview:
     def __repr__(self) -> str:
         kind = "one type at a time" if self.wants_type else "all types"
         return f"<Overview of {kind}, {len(self._watches)} waiting>"
-
-
-def _absent(watch: Watch, asked: RequestStatus | None) -> None:
-    """Note that a list did not show a request: one of all, or of those in progress."""
-    if asked is None:
-        watch.unseen += 1
-    elif watch.started is not False:
-        # It is in progress no more, as far as is known: its status says what it is now.
-        watch.unseen = plan.UNSEEN_LIMIT
-        watch.look_now = True

@@ -28,12 +28,13 @@ from reports_async import (
 from reports_async._api import Api
 from reports_async._hearsay import EARLY, PAUSE
 from reports_async._link import Links
-from reports_async._overview import _absent
+from reports_async._overview import LEFT_OFF, _Rest
 from reports_async._poller import LAG, PATIENCE, Poller, Watch
 from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
-from reports_async._sansio.endpoints import Endpoint, Site
+from reports_async._sansio.endpoints import Endpoint, ListQuery, Site
 from reports_async._sansio.history import History
+from reports_async._sansio.plan import UNSEEN_LIMIT
 from reports_async._sansio.strictness import KEPT
 from reports_async._slot import Slot
 from reports_async._tasks import TrioTasks
@@ -742,18 +743,48 @@ async def test_pages_within_the_budget(bench):
         assert room.simulator.count("status") >= 2
 
 
-@pytest.mark.parametrize(("started", "suspect"), [(None, True), (True, True), (False, False)])
-async def test_not_in_progress(clock, started, suspect):
+@pytest.mark.parametrize("started", [None, True, False])
+@pytest.mark.parametrize(("statuses", "unseen"), [(1, UNSEEN_LIMIT), (0, 1)])
+async def test_not_in_progress(bench, started, statuses, unseen):
     """
-    What is not listed as in progress is looked at by its id, but not if it was only received.
+    What is not listed as in progress, and was not just received, is looked at: by what has a call.
     """
-    watch = Watch(
-        request_id="R1", report_type="A", submitted_at=clock.now(), deadline=None, tell=print
-    )
-    watch.started = started
-    _absent(watch, RequestStatus.INPROGRESS)
+    async with bench() as room:
+        watch = Watch(
+            request_id="R1",
+            report_type="A",
+            submitted_at=room.clock.now(),
+            deadline=None,
+            tell=print,
+        )
+        watch.started = started
+        room.poller._watches.add(watch)
+        bucket = Bucket(tokens=float(statuses), as_of=room.clock.monotonic())
+        room.api.budgets[Endpoint.STATUS] = bucket
+        in_progress = ListQuery(status=RequestStatus.INPROGRESS)
+        room.poller._overview._judge(in_progress, [watch], shown=set(), ready=set())
 
-    assert (suspect, 2 * suspect) == (watch.look_now, watch.unseen)
+    suspect = started is not False
+    assert (suspect, unseen * suspect) == (watch.look_now, watch.unseen)
+
+
+async def test_a_list_that_was_left_off(bench):
+    """
+    A list is gone on with once, and soon, by who asks for the same until another time.
+    """
+    async with bench() as room:
+        overview, since = room.poller._overview, room.clock.now()
+        asked = ListQuery(submitted_after=since, submitted_before=since + timedelta(hours=1))
+        later = evolve(asked, submitted_before=since + timedelta(hours=2))
+        others = evolve(asked, status=RequestStatus.READY)
+
+        def left_off(query, *, ago=0.0):
+            overview._rest = _Rest(asked, "page=2", room.clock.monotonic() - ago)
+            return overview._left_off(query)
+
+        assert "page=2" == left_off(asked) == left_off(later) == left_off(asked, ago=LEFT_OFF)
+        assert None is left_off(others) is left_off(asked, ago=LEFT_OFF + 1)
+        assert None is overview._left_off(asked)
 
 
 @pytest.mark.parametrize(("server", "reads_on"), [(Pages, False), (Uncounted, True)])

@@ -41,6 +41,16 @@ SEVERAL: Final = 3.0
 FORGETTING: Final = 0.5
 """What is left of that estimate after a reply that does not tell."""
 
+GREEDY: Final = 0.9
+"""The share of the refill from which on others are believed to take whatever comes: loops that call
+every minute or less, and do not care what they are told."""
+
+HAIR: Final = 1e-6
+"""A tolerance: 179.9999 of 180 seconds is a token, not one more wait."""
+
+FRESH: Final = 5.0
+"""Seconds for which a token that has just come is hardly another's yet."""
+
 
 @frozen(kw_only=True)
 class Bucket:
@@ -57,6 +67,10 @@ class Bucket:
     than we count ourselves is not believed then. `counted` is its last count, `dropped` whether
     that was several less than ours; where the next one takes that back, as no other program can,
     its counts are worth nothing (since `erratic_at`) for as long as a bucket takes to fill.
+
+    `next_at` is when the server said that a token comes, as one does every `interval` from there
+    until the bucket is full. Beside others who spend whatever comes, that is the moment to call,
+    unless they are clients like this one (`polite`), which would call in it as well.
     """
 
     capacity: int = CAPACITY
@@ -71,6 +85,8 @@ class Bucket:
     counted: int = CAPACITY
     dropped: bool = False
     erratic_at: float = -math.inf
+    next_at: float = -math.inf
+    polite: bool = False
 
     @property
     def rate(self) -> float:
@@ -81,6 +97,12 @@ class Bucket:
     def drained(self) -> bool:
         """Whether other programs are noticed to take some."""
         return self.drain * self.interval > NOTICED
+
+    @property
+    def contended(self) -> bool:
+        """Whether others take whatever comes: a token is there only when it has just come."""
+        greedy = self.drain * self.interval > GREEDY and not self.polite
+        return greedy and self.next_at > -math.inf
 
     @property
     def spare(self) -> float:
@@ -95,16 +117,26 @@ class Bucket:
 
     def usable(self, now: float) -> float:
         """Return the tokens that there are for us at *now*, with the fraction of the next."""
-        return self.at(now).tokens - self.spare
+        return self.at(now).tokens - (0.0 if self.contended else self.spare)
 
     def available(self, now: float) -> int:
         """Return how many calls can be made at *now*."""
-        # A hair of tolerance: 179.9999 of 180 seconds is a token, not one more wait.
-        return max(0, math.floor(self.usable(now) + 1e-6))
+        usable = self.usable(now) + HAIR
+        if self.contended:
+            return int(usable >= 1.0 and self._fresh_in(now) <= 0.0)
+        return max(0, math.floor(usable))
+
+    def _fresh_in(self, now: float) -> float:
+        """Return the seconds from *now* until a token has just come."""
+        left = self.next_at - now
+        if left < 0.0:
+            since = -left % self.interval
+            left = self.interval - since if since >= FRESH else 0.0
+        return left if left > HAIR else 0.0
 
     def full(self, now: float) -> bool:
         """Tell whether the bucket would lose what comes next."""
-        return self.at(now).tokens >= self.capacity - 1e-6
+        return self.at(now).tokens >= self.capacity - HAIR
 
     def stale(self, now: float) -> bool:
         """Tell whether nothing was told for so long that others may have spent some since."""
@@ -112,10 +144,11 @@ class Bucket:
 
     def wait(self, now: float, *, calls: int = 1) -> float:
         """Return the seconds until that many calls can be made; 0.0 if they can be at *now*."""
-        calls = min(calls, self.capacity)
+        calls = 1 if self.contended else min(calls, self.capacity)
         if self.available(now) >= calls:
             return 0.0
-        return (calls - self.usable(now)) / self.rate
+        wait = max(0.0, (calls - self.usable(now)) / self.rate)
+        return wait + self._fresh_in(now + wait) if self.contended else wait
 
     def spend(self, now: float) -> Bucket:
         """Return the bucket after a call at *now*."""
@@ -144,6 +177,8 @@ class Bucket:
         """
         bucket = self._noted(now, tokens) if alone and tokens is not None else self
         bucket = bucket.at(now)
+        if bucket.next_at - now > bucket.interval:
+            bucket = evolve(bucket, next_at=-math.inf)  # and yet this call was answered
         ours = max(0, math.floor(bucket.tokens))
         erratic = now - bucket.erratic_at < LONGEST
         if erratic or (bucket.doubted and tokens is not None and tokens > ours + 1):
@@ -161,6 +196,7 @@ class Bucket:
             tokens=level,
             told=True,
             told_at=now,
+            next_at=bucket.next_at if next_in is None else now + min(next_in, LONGEST),
             doubted=bucket.doubted and tokens is None,
             # What is told is never too little: all our calls are spent that were answered by then.
             drain=self.drain
@@ -201,6 +237,8 @@ class Bucket:
         believed = evolve(bucket, tokens=bucket.tokens + 1.0)
         drain = believed.missing(now, max(level, 0.0), exact=retry_in is not None)
         empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain)
+        if retry_in is not None:
+            empty = evolve(empty, next_at=now + wait)
         if self.told and not self.stale(now) and believed.tokens >= SEVERAL:
             # Nobody took so many since they were counted.
             empty = evolve(

@@ -91,9 +91,13 @@ class Catalogue:
         """Return what to ask for to see all of them."""
         return self._narrowed(None, waiting + len(self._ready))
 
-    def narrow(self, waiting: int) -> Narrowed:
-        """Return what to ask for while *waiting* requests are not known to be READY."""
-        return self._narrow(waiting, len(self._ready))
+    def narrow(self, waiting: int, *, moved: bool = False) -> Narrowed:
+        """
+        Return what to ask for while *waiting* requests are not known to be READY.
+
+        Where some have *moved*, they are in progress no more: a list of these would not show them.
+        """
+        return self._narrow(waiting, len(self._ready), moved=moved)
 
     def forecast(self, waiting: int) -> float:
         """
@@ -107,17 +111,15 @@ class Catalogue:
         each = (self._narrow(left, total - left).expected for left in range(1, waiting + 1))
         return sum(each) / waiting
 
-    def _narrow(self, waiting: int, ready: int) -> Narrowed:
+    def _narrow(self, waiting: int, ready: int, *, moved: bool = False) -> Narrowed:
         whole = self._narrowed(None, waiting + ready)
         if self._plain:
             return whole
-        return min(
-            # In doubt the fuller view: it shows errors too, and what is ready, not what is not.
-            whole,
-            self._narrowed(RequestStatus.READY, ready + 1),
-            self._narrowed(RequestStatus.INPROGRESS, waiting),
-            key=lambda one: one.expected,
-        )
+        # In doubt the fuller view: it shows errors too, and what is ready, not what is not.
+        ways = [whole, self._narrowed(RequestStatus.READY, ready + 1)]
+        if not moved:
+            ways.append(self._narrowed(RequestStatus.INPROGRESS, waiting))
+        return min(ways, key=lambda one: one.expected)
 
     def _narrowed(self, status: RequestStatus | None, entries: int) -> Narrowed:
         pages = -(-entries // self._page)

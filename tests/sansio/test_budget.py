@@ -256,6 +256,76 @@ def test_drained_elsewhere():
     assert 180.0 == evolve(last, others=True).wait(0.0)
 
 
+def greedy(**others):
+    """A bucket at 1,000 s, of which others take whatever comes; the next comes at 1,100 s."""
+    bucket = Bucket(
+        tokens=0.0, as_of=1000.0, told=True, told_at=1000.0, drain=1 / 180, next_at=1100.0
+    )
+    return evolve(bucket, **others)
+
+
+def test_contended():
+    """
+    Beside who takes whatever comes, a call is made just as a token comes: every second one.
+    """
+    bucket = greedy()
+
+    assert 460.0 == pytest.approx(bucket.wait(1000.0))
+    assert [0, 0, 1, 1, 0, 0, 1] == [
+        bucket.available(now) for now in (1280.0, 1459.0, 1460.0, 1464.0, 1466.0, 1639.0, 1640.0)
+    ]
+    assert 0 == bucket.spend(1460.0).available(1640.0)
+    assert 1 == bucket.spend(1460.0).available(1820.0)
+
+
+def test_contended_is_one_at_a_time():
+    """
+    Beside who takes whatever comes, nobody waits for two tokens, nor counts on some of before.
+    """
+    many = greedy(tokens=9.0)
+
+    assert 100.0 == many.wait(1000.0) == many.wait(1000.0, calls=3)
+    assert [0, 1] == [many.available(now) for now in (1099.0, 1100.0)]
+
+
+@pytest.mark.parametrize(
+    "others", [{"polite": True}, {"drain": 0.8 / 180}, {"next_at": -math.inf}], ids=str
+)
+def test_not_contended(others):
+    """
+    Clients like this one, who takes some only, a server that tells no time: a token is left alone.
+    """
+    bucket = greedy(**others)
+
+    assert 720.0 == pytest.approx(bucket.wait(1000.0))
+    assert [0, 0, 1] == [bucket.available(now) for now in (1100.0, 1719.0, 1720.0)]
+
+
+def test_when_the_next_one_comes():
+    """
+    The replenishment is noted from any reply; one that is far and yet answered is no such time.
+    """
+    told = Bucket().learn(0.0, tokens=0, next_in=100.0)
+    refused = told.refused(50.0, retry_in=600.0)
+
+    assert 100.0 == told.next_at == told.learn(50.0, tokens=0, next_in=None).next_at
+    assert 100.0 == told.refused(50.0, retry_in=None).next_at
+    assert 650.0 == refused.next_at
+    assert -math.inf == refused.learn(60.0, tokens=0, next_in=None).next_at
+
+
+@given(EVENTS, MOMENTS)
+def test_a_wait_ends_with_a_call(events, start):
+    """
+    Whatever was spent, told or refused: who has waited as long as is said can make a call.
+    """
+    bucket, now = after(events, start=start)
+    wait = bucket.wait(now)
+
+    assert bucket.available(now + wait + 1e-3)
+    assert bool(bucket.available(now)) is (wait == 0.0)
+
+
 def test_seconds_prove_nothing():
     """
     Clocks that are half a second apart make no others of replies that come in quick succession.

@@ -44,6 +44,15 @@ def test_narrow(waiting, ready, page, expected):
     assert expected == (narrowed.status, narrowed.pages)
 
 
+def test_moved():
+    """
+    What is in progress no more is not on a list of these, however short that would be.
+    """
+    narrowed = catalogue(ready=range(17)).narrow(10, moved=True)
+
+    assert (RequestStatus.READY, 2) == (narrowed.status, narrowed.pages)
+
+
 @given(
     waiting=st.integers(1, 500),
     ready=st.integers(0, 500),
