@@ -357,11 +357,11 @@ class Api:
             # Who is noticed at one kind of look makes the other as well.
             others = self.shared or any(self.budgets[look].drained for look in LOOKS)
             for kind in self.budgets:
-                looks = kind in LOOKS
-                noticed = others if looks else self.shared
+                noticed = others if kind in LOOKS else self.shared
+                self.budgets[kind] = evolve(self.budgets[kind], others=noticed)
+            if self.shared and not refused:
                 # Of those who share the store one looks for all, and each asks for its links.
-                polite = self.shared and not looks
-                self.budgets[kind] = evolve(self.budgets[kind], others=noticed, polite=polite)
+                self.budgets[Endpoint.LINK] = evolve(self.budgets[Endpoint.LINK], polite=True)
         return retry_at
 
     async def _fetch_token(self) -> replies.Token:

@@ -18,6 +18,7 @@ from ._models import RequestStatus
 from ._sansio import endings
 from ._sansio.backoff import retry_delay
 from ._sansio.endpoints import Endpoint
+from ._sansio.errors import is_coded
 
 if TYPE_CHECKING:
     from ._api import Api
@@ -73,7 +74,8 @@ class Links:
             ReportTimedOut: None came within the limit.
             ReportFailed: The request ended with ERROR after all.
             ReportExpired: The server does not know the request any more.
-            ServerError, TransportError: The API failed again and again.
+            ServerError, TransportError, RequestNotFound: The API failed again and again, the last
+                of these without a word of its own.
             APIError: The API refused the call.
         """
         clock = self._clock
@@ -91,7 +93,7 @@ class Links:
             pause = PAUSE
             try:
                 found = await self._ask(request_id, report_type=report_type, seen_ready=seen_ready)
-            except (RateLimited, ServerError, TransportError) as exc:
+            except (RateLimited, RequestNotFound, ServerError, TransportError) as exc:
                 # An outage should not cost a wait of 45 minutes; 429s are what the limit is for.
                 failures += not isinstance(exc, RateLimited)
                 if failures >= TRIES:
@@ -127,6 +129,8 @@ class Links:
         try:
             reply = await self._api.link(request_id, tries=1)
         except RequestNotFound as exc:
+            if not is_coded(exc):
+                raise  # a gateway's page, perhaps
             raise endings.expired(request_id, report_type=report_type) from exc
         if reply.link is not None:
             return reply.link

@@ -14,6 +14,7 @@ import random
 from collections import Counter
 from copy import copy
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -33,6 +34,7 @@ from ._models import RequestStatus
 from ._overview import Overview
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint
+from ._sansio.errors import is_coded
 from ._sansio.inspection import PRICES
 from ._sansio.precedents import Precedent
 from ._sansio.telemetry import Planned
@@ -57,9 +59,9 @@ LAG: Final = 300.0
 ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
 
 PATIENCE: Final = 3
-"""Looks that may be refused for their token, one after the other, before the jobs are told; and
-lists that may fail before status calls are made beside them."""
-
+"""Looks that may be refused, one after the other, for their token or as unknown without a word of
+the API's own, before the jobs are told; and lists that may fail before status calls are made beside
+them."""
 
 ALARMS: Final = 3
 """Looks that are made at a request for webhooks which told nothing new."""
@@ -116,6 +118,8 @@ class Poller:
         self._well = True
         self._refusals = 0
         self._failures = 0
+        # How many looks at a request were answered with a 404 of a gateway's.
+        self._unknown: Counter[str] = Counter()
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
@@ -171,6 +175,7 @@ class Poller:
                 await self._sleep(self._proceed())
             self._hearsay.end()
             self._prompted.clear()
+            self._unknown.clear()
         except Exception as exc:
             # A defect in the plan, or in a clock: as one in a look, it must not be hidden by a
             # wait for ever.
@@ -319,6 +324,7 @@ class Poller:
                         Precedent(request.report_type, request.request_id, took, at)
                     )
             self._overview.note(request)
+            self._unknown.pop(request.request_id, None)
             for watch in self._watches.of(request.request_id):
                 # Whom only its status shows, the next list that does not is enough.
                 watch.unseen = 0 if listed else min(watch.unseen, 1)
@@ -346,7 +352,11 @@ class Poller:
 
     def _refused(self, look: plan.Look, error: AuthenticationError) -> None:
         """Go on through a storm of 401s, which may pass; credentials that stay refused do not."""
-        self._refusals += 1
+        if look.endpoint is Endpoint.LIST and error.status == HTTPStatus.FORBIDDEN:
+            # Of lists alone, perhaps: status calls are made beside them then.
+            self._failures += 1
+        else:
+            self._refusals += 1
         if self._refusals < PATIENCE:
             logger.warning("%r was refused, the wait goes on: %s", look, error)
             return
@@ -362,6 +372,10 @@ class Poller:
         if isinstance(error, RequestNotFound) and young:
             # A request may be unknown for minutes after its create: lists and status lag.
             return
+        if isinstance(error, RequestNotFound) and not is_coded(error):
+            # A gateway's page, perhaps, of an outage that will pass.
+            self._unknown.update(watch.request_id for watch in watches[:1])
+            watches = tuple(one for one in watches if self._unknown[one.request_id] >= PATIENCE)
         self._lose(watches, error)
 
     def _lose(self, watches: Iterable[Watch], error: Exception) -> None:

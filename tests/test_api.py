@@ -757,6 +757,21 @@ async def test_afford_one_by_one(simulator, clock, others, since, waits):
     assert waits <= waited <= waits + 1
 
 
+@pytest.mark.parametrize("shared", [False, True])
+async def test_links_of_a_shared_store(scripted, shared):
+    """
+    Who shares the store leaves the last link as well, and goes on doing so; of looks one makes all.
+    """
+    api, _ = scripted(reply(STATUS), reply(STATUS))
+    api.shared = shared
+    await api.status("R1")
+    api.shared = False
+    await api.status("R1")
+
+    assert shared is api.budgets[Endpoint.LINK].polite
+    assert not api.budgets[Endpoint.STATUS].polite
+
+
 async def test_check(scripted, clock):
     """
     A call that the server said it would refuse is refused here, with the time, until then.

@@ -151,6 +151,20 @@ async def test_expired(ask, simulator):
     assert isinstance(caught.value.__cause__, RequestNotFound)
 
 
+async def test_a_page_says_not_found(ask, ready, simulator):
+    """
+    A 404 that is not the API's own is asked again, as what fails is: so often, and no more.
+    """
+    simulator.fail("link", 404, times=TRIES - 1, shape="html")
+    await ask(ready)
+    assert TRIES - 1 == simulator.count("link", 404)
+
+    simulator.fail("link", 404, times=TRIES, shape="html")
+    with pytest.raises(RequestNotFound):
+        await ask(ready)
+    assert 2 * TRIES - 1 == simulator.count("link", 404)
+
+
 async def test_failed(ask, simulator):
     """
     A request that ended in ERROR after all has failed.

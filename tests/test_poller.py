@@ -957,6 +957,30 @@ async def test_gone(bench):
         assert waiter.watch.request_id == errors[0].request_id
 
 
+async def test_a_page_says_not_found(bench):
+    """
+    A 404 that is not the API's own ends no wait, but where nothing else is heard of the request.
+    """
+    async with bench(Simulator(generation=4000)) as room:
+        (waiter,) = room.wait_for("ITEM_MX")
+        await room.clock.sleep(LAG)
+        room.simulator.fail("status", 404, times=PATIENCE - 1, shape="html")
+        await room.clock.sleep(1800)
+        room.simulator.fail("status", 404, times=PATIENCE - 1, shape="html")
+
+        assert "READY" == await waiter.outcome()
+        assert 2 * (PATIENCE - 1) == room.simulator.count("status", 404)
+
+    async with bench(Simulator(generation=4000)) as room:
+        (waiter,) = room.wait_for("ITEM_MX")
+        await room.clock.sleep(LAG)
+        room.simulator.forget(waiter.watch.request_id)
+        room.simulator.fail("status", 404, times=999, shape="html")
+
+        assert isinstance(await waiter.outcome(), RequestNotFound)
+        assert PATIENCE == room.simulator.count("status", 404)
+
+
 async def test_refused_status(bench):
     """
     A status call that is refused as it stands ends the wait for that request, and for no other.
@@ -1071,6 +1095,32 @@ async def test_permanent_401(bench):
         assert {AuthenticationError} == {type(error) for error in errors}
         assert 3 == len({id(error) for error in errors})
         assert 2 * PATIENCE == room.simulator.count("list", 401)
+
+
+async def test_lists_are_forbidden(bench):
+    """
+    Where lists alone are forbidden, status calls see what is READY, and nothing ends.
+    """
+    async with bench(Simulator(generation=2000)) as room:
+        room.simulator.fail("list", 403, times=999)
+        waiters = room.wait_for("A", "B", "C")
+
+        assert ["READY"] * 3 == [await waiter.outcome() for waiter in waiters]
+        assert room.simulator.count("list", 403) >= PATIENCE
+
+
+async def test_all_is_forbidden(bench):
+    """
+    Where status calls are forbidden as well, all waits end with that error.
+    """
+    async with bench(Simulator(generation=2700)) as room:
+        for endpoint in ("list", "status"):
+            room.simulator.fail(endpoint, 403, times=999)
+        waiters = room.wait_for("A", "B", "C")
+        errors = [await waiter.outcome() for waiter in waiters]
+
+        assert {AuthenticationError} == {type(error) for error in errors}
+        assert room.clock.monotonic() < 1200
 
 
 async def test_credentials_withdrawn(bench):

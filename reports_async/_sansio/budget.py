@@ -236,7 +236,8 @@ class Bucket:
         # The refused call took nothing; others took what it counted on.
         believed = evolve(bucket, tokens=bucket.tokens + 1.0)
         drain = believed.missing(now, max(level, 0.0), exact=retry_in is not None)
-        empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain)
+        # Who leaves the last one as well would not have taken this.
+        empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain, polite=False)
         if retry_in is not None:
             empty = evolve(empty, next_at=now + wait)
         if self.told and not self.stale(now) and believed.tokens >= SEVERAL:

@@ -49,6 +49,7 @@ _SUBJECTS: Final = {
 _UNCERTAIN: Final = (
     "A request may have been created all the same: look at the list before making another."
 )
+_UNCERTAIN_TOO: Final = "It may have been done all the same: look before trying again."
 _REFUSALS: Final = {
     True: (
         "the credentials were refused",
@@ -93,7 +94,7 @@ def error(call: Call, response: HTTPResponse) -> APIError:
     first = next((detail.code for detail in found if detail.code), "")
     if 300 <= response.status < 400:  # noqa: PLR2004 -- the redirects of HTTP
         first = UNEXPECTED_REDIRECT
-    return _made(kind, call, response, code=first or f"HTTP_{response.status}", found=found)
+    return _made(kind, call, response, code=first or _uncoded(response.status), found=found)
 
 
 def malformed(call: Call, response: HTTPResponse, *, reason: str) -> APIError:
@@ -114,6 +115,15 @@ def malformed(call: Call, response: HTTPResponse, *, reason: str) -> APIError:
     if code == MALFORMED_REPLY:
         found = (ErrorDetail(code=code, description=reason), *found)
     return _made(kind, call, response, code=code, found=found)
+
+
+def is_coded(error: APIError) -> bool:
+    """Tell whether the API itself has spoken: a gateway's page, of an outage, has no code."""
+    return error.code != _uncoded(error.status)
+
+
+def _uncoded(status: int | None) -> str:
+    return f"HTTP_{status}"
 
 
 def _has(codes: tuple[str, ...], *wanted: str) -> bool:
@@ -177,7 +187,9 @@ def _words(kind: type[APIError], call: Call, code: str) -> tuple[str, str]:
         return "the API answered with a redirect, which is not followed", "Check base_url."
     if kind is ServerError:
         happened = "the reply cannot be used" if code == MALFORMED_REPLY else "the API failed"
-        return happened, _UNCERTAIN if creating else "Try again later."
+        changing = call.endpoint is Endpoint.WEBHOOKS and call.request.method != "GET"
+        next_step = _UNCERTAIN_TOO if changing else "Try again later."
+        return happened, _UNCERTAIN if creating else next_step
     if kind is AuthenticationError:
         return _REFUSALS[call.endpoint is Endpoint.TOKEN]
     return _WORDS[kind, creating]

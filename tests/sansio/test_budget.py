@@ -301,6 +301,13 @@ def test_not_contended(others):
     assert [0, 0, 1] == [bucket.available(now) for now in (1100.0, 1719.0, 1720.0)]
 
 
+def test_no_longer_polite():
+    """
+    A refusal of what was counted on shows that somebody leaves no token.
+    """
+    assert not greedy(polite=True).refused(1000.0, retry_in=100.0).polite
+
+
 def test_when_the_next_one_comes():
     """
     The replenishment is noted from any reply; one that is far and yet answered is no such time.

@@ -28,8 +28,9 @@ from reports_async._sansio.endpoints import (
     signed,
     status_call,
     token_call,
+    webhook_call,
 )
-from reports_async._sansio.errors import error, malformed
+from reports_async._sansio.errors import error, is_coded, malformed
 
 SITE = Site(base_url="https://api.example")
 TOKEN = token_call(SITE, Credentials("me", "s3cret"), correlation_id="c-1")
@@ -37,6 +38,8 @@ CREATE = create_call(SITE, report_type="ITEM_MX", version="v1", body="{}")
 LIST = list_call(SITE, ListQuery())
 STATUS = status_call(SITE, "id-1")
 LINK = link_call(SITE, "id-1")
+SUBSCRIBE = webhook_call(SITE, "POST", "subscriptions", document={})
+SUBSCRIPTIONS = webhook_call(SITE, "GET", "subscriptions")
 ALL = [TOKEN, CREATE, LIST, STATUS, LINK]
 BUT_TOKEN = [CREATE, LIST, STATUS, LINK]
 
@@ -206,6 +209,15 @@ def test_words_of_a_failed_create() -> None:
     ) == str(error(CREATE, reply(504)))
 
 
+@pytest.mark.parametrize(("call", "again"), [(SUBSCRIBE, False), (SUBSCRIPTIONS, True)])
+def test_words_of_a_failed_subscription(call: Call, *, again: bool) -> None:
+    """What changes a subscription may have done so; to list them can be tried again."""
+    words = str(error(call, reply(500, "SYSTEM_ERROR")))
+
+    assert again is words.endswith("Try again later.")
+    assert again is not words.endswith("done all the same: look before trying again.")
+
+
 def test_words_of_a_limited_create() -> None:
     """The message of a create that came too early names the hour."""
     assert "The hour of this report type" in str(error(CREATE, reply(429)))
@@ -236,6 +248,20 @@ def test_html_of_a_proxy() -> None:
     assert (
         "Request id-1: the API failed (502 HTTP_502: 502 Bad Gateway). Try again later."
     ) == str(failed)
+
+
+@pytest.mark.parametrize(
+    ("response", "coded"),
+    [
+        (HTTPResponse(status=404), False),
+        (HTTPResponse(status=404, body=b"<html><title>404 Not Found</title></html>"), False),
+        (reply(404, description="not here"), False),
+        (reply(404, "CONTENT_NOT_FOUND"), True),
+    ],
+)
+def test_who_has_spoken(response: HTTPResponse, *, coded: bool) -> None:
+    """What has no code is not the API's own word: a gateway's, perhaps."""
+    assert coded is is_coded(error(STATUS, response))
 
 
 def test_correlation_id() -> None:
