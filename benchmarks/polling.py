@@ -24,6 +24,7 @@ from reports_async import (
     Finished,
     JobRecord,
     JobStatus,
+    LimitOver,
     Linked,
     MemoryStore,
     ReportsClient,
@@ -60,6 +61,8 @@ class Run:
     rejected: int  # 429s
     longest: float  # the largest lag: of several runs that of all, where `maximum` is a mean
     error: float = 0.0  # the standard error of the mean, of several runs
+    missed: int = 0  # reports that were not seen before the time limit; until that is their lag
+    refused: int = 0  # 429s that were not the other program's
 
 
 def scene(draw: Draw, jobs: int, *, seed: int, **rules: Any) -> tuple[Simulator, list[str]]:
@@ -93,6 +96,7 @@ def summary(simulator: Simulator, seen: dict[str, datetime]) -> Run:
         looks=looks / len(lags),
         calls=(looks + links) / len(lags),
         rejected=sum(call.status == 429 for call in simulator.calls),
+        refused=sum(call.status == 429 for call in calls),
         longest=max(lags),
     )
 
@@ -127,25 +131,63 @@ def remembered(
     return records
 
 
-async def rival(simulator: Simulator, clock: LoopClock, *, goes_on: Callable[[], bool]) -> None:
-    """Spend half of the list and status budgets, as another program would."""
-    wire = Wire(simulator, clock)
-    await wire.token()
-    # Not for longer: the simulator remembers the latest calls only, and a thread that is about to
-    # download when its job is cancelled may take days of virtual time.
-    while goes_on():
-        for call in (
-            endpoints.list_call(wire.site, endpoints.ListQuery(report_type=RIVAL_TYPE)),
-            endpoints.status_call(wire.site, RIVAL_REQUEST),
-        ):
-            wire.send(call)
-        await trio.sleep(360.0)
+@attrs.frozen
+class Rival:
+    """
+    Another program of the account: it makes a list and a status call again and again.
+
+    Args:
+        every: Seconds in between. What it is told it does not care for.
+        late: So many more, at most: no two calls take as long.
+    """
+
+    every: float
+    late: float = 0.0
+
+    async def play(
+        self, simulator: Simulator, clock: LoopClock, *, seed: int, goes_on: Callable[[], bool]
+    ) -> None:
+        """Make its calls while something *goes_on*."""
+        wire = Wire(simulator, clock)
+        await wire.token()
+        chance = random.Random(seed)
+        # Not for longer: the simulator remembers the latest calls only, and a thread that is about
+        # to download when its job is cancelled may take days of virtual time.
+        while goes_on():
+            for call in (
+                endpoints.list_call(wire.site, endpoints.ListQuery(report_type=RIVAL_TYPE)),
+                endpoints.status_call(wire.site, RIVAL_REQUEST),
+            ):
+                wire.send(call)
+            await trio.sleep(self.every + chance.uniform(0.0, self.late))
+
+
+# It spends half of the budgets of list and status.
+HALF = Rival(360.0)
 
 
 async def play_ours(
-    draw: Draw, jobs: int, seed: int, *, history: int, shared: bool, rules: dict[str, Any]
+    draw: Draw,
+    jobs: int,
+    seed: int,
+    *,
+    history: int,
+    shared: bool,
+    rules: dict[str, Any],
+    rival: Rival = HALF,
 ) -> Run:
-    """Run the client itself, which remembers *history* earlier reports of each type."""
+    """
+    Run the client itself.
+
+    Args:
+        draw: Draws a generation time.
+        jobs: How many reports are asked for at once.
+        seed: Of what is drawn.
+        history: How many earlier reports of each type it remembers.
+        shared: A *rival* spends from the same budgets.
+        rules: The simulator's.
+        rival: Which one.
+    """
     simulator, types = scene(draw, jobs, seed=seed, **rules)
     clock, store = LoopClock(start=START), MemoryStore()
     account = markets.account("id", markets.market("us").base_url)
@@ -155,12 +197,15 @@ async def play_ours(
     for record in earlier:
         await store.save(record, now=START)
     seen: dict[str, datetime] = {}
+    missed: set[str] = set()
 
     async def follow(client: ReportsClient, name: str) -> None:
         job = client.request_report(name)
         async for event in job.events():
-            if isinstance(event, Finished):
+            if isinstance(event, (Finished, LimitOver)):
                 seen[name] = event.at
+            if isinstance(event, LimitOver):
+                missed.add(name)
             if isinstance(event, Linked):
                 # Not downloaded: a file is written off the loop, where virtual time would run.
                 job.cancel()
@@ -177,13 +222,13 @@ async def play_ours(
             trio.open_nursery() as nursery,
         ):
             if shared:
-                other = partial(rival, simulator, clock, goes_on=lambda: len(seen) < jobs)
-                nursery.start_soon(other)
+                going = partial(rival.play, seed=seed, goes_on=lambda: len(seen) < jobs)
+                nursery.start_soon(going, simulator, clock)
             async with trio.open_nursery() as jobs_nursery:
                 for name in types:
                     jobs_nursery.start_soon(follow, client, name)
             nursery.cancel_scope.cancel()
-    return summary(simulator, seen)
+    return attrs.evolve(summary(simulator, seen), missed=len(missed))
 
 
 def ours(draw: Draw, jobs: int, seed: int, **options: Any) -> Run:
@@ -265,7 +310,16 @@ CONTENDERS: dict[str, Pause] = {
 }
 
 
-def loop(name: str, draw: Draw, jobs: int, seed: int, *, shared: bool = False, **rules: Any) -> Run:
+def loop(
+    name: str,
+    draw: Draw,
+    jobs: int,
+    seed: int,
+    *,
+    shared: bool = False,
+    rival: Rival = HALF,
+    **rules: Any,
+) -> Run:
     """Run a loop for each job, all at once, honouring the server's hints."""
     simulator, types = scene(draw, jobs, seed=seed, **rules)
     pause = CONTENDERS[name]
@@ -290,8 +344,8 @@ def loop(name: str, draw: Draw, jobs: int, seed: int, *, shared: bool = False, *
         await wire.token()
         async with trio.open_nursery() as nursery:
             if shared:
-                other = partial(rival, simulator, clock, goes_on=lambda: len(seen) < jobs)
-                nursery.start_soon(other)
+                going = partial(rival.play, seed=seed, goes_on=lambda: len(seen) < jobs)
+                nursery.start_soon(going, simulator, clock)
             async with trio.open_nursery() as loops:
                 for one in types:
                     loops.start_soon(follow, wire, clock, one)

@@ -134,9 +134,15 @@ class Bucket:
             left = self.interval - since if since >= FRESH else 0.0
         return left if left > HAIR else 0.0
 
+    def full_in(self, now: float) -> float:
+        """Return the seconds until what is there, or comes next, would be lost if not used."""
+        if self.contended:
+            return self.wait(now)
+        return max(0.0, self.capacity - HAIR - self.at(now).tokens) / self.rate
+
     def full(self, now: float) -> bool:
-        """Tell whether the bucket would lose what comes next."""
-        return self.at(now).tokens >= self.capacity - HAIR
+        """Tell whether something would be lost now."""
+        return self.full_in(now) <= 0.0
 
     def stale(self, now: float) -> bool:
         """Tell whether nothing was told for so long that others may have spent some since."""

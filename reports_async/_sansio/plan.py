@@ -177,7 +177,7 @@ def plan(waiting: Sequence[Waiting], means: Means) -> Plan:
     if hidden:
         plans.append(_single(hidden, means, endpoints=(Endpoint.STATUS,)))
     if listed and means.strict and len(listed) > 1:
-        plans.append(_single(listed, means, endpoints=(Endpoint.STATUS, Endpoint.LIST)))
+        plans.append(_single(listed, means, endpoints=(Endpoint.LIST, Endpoint.STATUS)))
     elif listed:
         shared = _shared(listed, means)
         plans.append(shared)
@@ -220,12 +220,10 @@ def _shared(waiting: Sequence[Waiting], means: Means) -> Plan:
     gap *= 1.0 + JITTER * means.jitter
     gap = min(max(gap, means.shortest), means.schedule.cap)
     left = gap - since if gap - since > SOON else 0.0
+    if since >= means.shortest and any(one.contended and one.full(now) for one in buckets):
+        left = 0.0  # the token is another's in a moment
     delay = max(left, min(bucket.wait(now, calls=int(pages)) for bucket in buckets))
-    lists, statuses = (
-        means.budgets[endpoint].at(now + max(delay, 0.0)).tokens
-        for endpoint in (Endpoint.LIST, Endpoint.STATUS)
-    )
-    if alone and statuses >= lists:
+    if alone and _fuller(means, endpoints, now + delay) is Endpoint.STATUS:
         return _when(delay, _status(waiting[0]))
     only = waiting[0].report_type if alone else None
     return _when(delay, Look(endpoint=Endpoint.LIST, report_type=only))
@@ -309,7 +307,7 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
         ),
         key=lambda item: item[0],
     )
-    full = min((one.capacity - one.tokens) / one.rate for one in buckets.values())
+    full = min(bucket.full_in(now) for bucket in buckets.values())
     if left > 0.0 and full <= 0.0:
         likely = [job for job in waiting if job.quiet >= means.shortest - SOON and job.chance > 0.0]
         if likely:
@@ -317,11 +315,21 @@ def _single(waiting: Sequence[Waiting], means: Means, *, endpoints: Sequence[End
         full = means.schedule.first
     if left > 0.0:
         return Plan(look=None, wait=max(min(left, full), SOON), price=price)
-    endpoint = max(endpoints, key=lambda one: buckets[one].tokens)
+    endpoint = _fuller(means, endpoints, now)
     if endpoint is Endpoint.STATUS:
         return Plan(look=_status(best), wait=0.0, price=price)
     look = Look(endpoint=endpoint, report_type=best.report_type)
     return Plan(look=look, wait=0.0, price=price)
+
+
+def _fuller(means: Means, endpoints: Sequence[Endpoint], now: float) -> Endpoint:
+    """Return the endpoint that has a call at *now*: one to lose, or else the most tokens."""
+
+    def left(endpoint: Endpoint) -> tuple[bool, bool, float]:
+        bucket = means.budgets[endpoint]
+        return bucket.available(now) > 0, bucket.full(now), bucket.at(now).tokens
+
+    return max(reversed(endpoints), key=left)
 
 
 def _due_in(job: Waiting, price: int, means: Means, turn: float) -> float:

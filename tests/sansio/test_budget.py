@@ -278,6 +278,17 @@ def test_contended():
     assert 1 == bucket.spend(1460.0).available(1820.0)
 
 
+def test_contended_is_lost_at_once():
+    """
+    Beside who takes whatever comes, a token is used as it comes, or lost: as where it is full.
+    """
+    bucket = greedy()
+
+    assert [False, True, False] == [bucket.full(now) for now in (1459.0, 1460.0, 1466.0)]
+    assert 460.0 == pytest.approx(bucket.full_in(1000.0))
+    assert 900.0 == pytest.approx(spent(5).full_in(0.0), abs=0.1)
+
+
 def test_contended_is_one_at_a_time():
     """
     Beside who takes whatever comes, nobody waits for two tokens, nor counts on some of before.

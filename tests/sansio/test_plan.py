@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import NormalDist
 
 import pytest
@@ -325,6 +326,59 @@ def test_the_token_left_alone(strict):
     assert with_others != planned(6.0, noticed * 0.9999)
 
 
+def contended(**given):
+    """Means beside who takes whatever comes: a token has just come to both buckets."""
+    bucket = Bucket(
+        tokens=1.0, as_of=NOW, told=True, told_at=NOW - 360.0, drain=1 / INTERVAL, next_at=NOW
+    )
+    return evolve(means(**given), budgets={Endpoint.LIST: bucket, Endpoint.STATUS: bucket})
+
+
+@pytest.mark.parametrize(
+    ("jobs", "strict", "endpoint"),
+    [(1, False, Endpoint.STATUS), (9, False, Endpoint.LIST), (9, True, Endpoint.STATUS)],
+)
+def test_a_token_that_another_would_take(jobs, strict, endpoint):
+    """
+    What is there for a moment only is used, though a look a little later would tell more.
+    """
+    waiters = [
+        waiting(f"R{number}", f"TYPE_{number}", age=900.0, seen=860.0) for number in range(jobs)
+    ]
+    if strict:
+        waiters = [evolve(one, generation=learned([2400.0] * 9)) for one in waiters]
+        waiters[3] = evolve(waiters[3], generation=ANY_TIME)
+    kept = plan(waiters, means(lists=1, statuses=1, strict=strict))
+    found = plan(waiters, contended(strict=strict))
+
+    assert kept.look is None
+    assert found.look is not None
+    assert endpoint is found.look.endpoint
+    assert not strict or found.look.report_type == "TYPE_3"
+
+
+@pytest.mark.parametrize("endpoint", [Endpoint.LIST, Endpoint.STATUS])
+def test_the_token_to_lose_is_used(endpoint):
+    """
+    Of two budgets the one is used whose token another would take, though the other has more.
+    """
+    several = Bucket(tokens=9.0, as_of=NOW)
+    budgets = {Endpoint.LIST: several, Endpoint.STATUS: several}
+    budgets[endpoint] = contended().budgets[endpoint]
+    given = evolve(means(), budgets=budgets)
+
+    assert endpoint is plan([waiting(age=900.0, seen=860.0)], given).look.endpoint
+
+
+def test_no_look_too_soon_for_a_token():
+    """
+    Nor is it used so soon after a look that nothing new can be seen.
+    """
+    jobs = [waiting(f"R{number}", age=900.0, seen=890.0) for number in range(9)]
+
+    assert plan(jobs, contended()).look is None
+
+
 def test_after_an_overflow():
     """
     What becomes ready after the budgets overflow makes no look dearer or cheaper before that.
@@ -474,16 +528,24 @@ JOBS = st.lists(
     max_size=8,
     unique_by=lambda job: job.request_id,
 )
-TOKENS = st.floats(min_value=-20.0, max_value=20.0)
+BUCKETS = st.builds(
+    Bucket,
+    tokens=st.floats(min_value=-20.0, max_value=20.0),
+    as_of=st.just(NOW),
+    drain=st.sampled_from([0.0, 0.5 / INTERVAL, 1.0 / INTERVAL]),
+    others=st.booleans(),
+    next_at=st.sampled_from([-math.inf, NOW - 90.0, NOW - 3.0, NOW, NOW + 60.0]),
+)
 
 
 @settings(deadline=None)
-@given(JOBS, TOKENS, TOKENS, st.booleans(), st.integers(min_value=1, max_value=30))
+@given(JOBS, BUCKETS, BUCKETS, st.booleans(), st.integers(min_value=1, max_value=30))
 def test_any_plan(jobs, lists, statuses, strict, pages):
     """
     A plan is a look that has its token and serves somebody, or a wait; never both or neither.
     """
-    given = means(lists=lists, statuses=statuses, strict=strict, pages=pages)
+    budgets = {Endpoint.LIST: lists, Endpoint.STATUS: statuses}
+    given = evolve(means(strict=strict, pages=pages), budgets=budgets)
     found = plan(jobs, given)
 
     assert (found.look is None) == (found.wait > 0.0)
