@@ -35,11 +35,14 @@ NOTICED: Final = 0.1
 MEMORY: Final = 900.0
 """Seconds after which one reply counts as much as all before it for what others take."""
 
+FORGETTING: Final = 0.5
+"""What is left of that estimate after a reply that does not tell."""
+
 SEVERAL: Final = 3.0
 """The tokens counted by the server just before of which a call can hardly be refused."""
 
-FORGETTING: Final = 0.5
-"""What is left of that estimate after a reply that does not tell."""
+MOMENT: Final = 60.0
+"""The seconds for which that is so: a loop that calls every ten of them takes six."""
 
 GREEDY: Final = 0.9
 """The share of the refill from which on others are believed to take whatever comes: loops that call
@@ -246,7 +249,7 @@ class Bucket:
         empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain, polite=False)
         if retry_in is not None:
             empty = evolve(empty, next_at=now + wait)
-        if self.told and not self.stale(now) and believed.tokens >= SEVERAL:
+        if now - self.told_at < MOMENT and believed.tokens >= SEVERAL:
             # Nobody took so many since they were counted.
             empty = evolve(
                 empty, drain=self.drain, doubted=True, capacity=min(self.capacity, CAPACITY)

@@ -397,6 +397,18 @@ def test_a_count_that_is_refuted():
     assert 15 == true.available(201.0)
 
 
+@pytest.mark.parametrize(("passed", "doubted"), [(59.0, True), (60.0, False)])
+def test_who_is_to_blame_for_a_refusal(passed, doubted):
+    """
+    Several tokens that were counted a moment ago were none; of a minute ago, others took them.
+    """
+    told = Bucket().learn(0.0, tokens=9, next_in=100.0)
+    refused = told.spend(passed).refused(passed, retry_in=100.0 - passed)
+
+    assert doubted is refused.doubted
+    assert doubted is not refused.drained
+
+
 def test_counts_that_take_each_other_back():
     """
     Where a count takes back that much was gone, none is believed for an hour: the refill is.
