@@ -212,7 +212,7 @@ class Api:
         The published figures alone refuse nothing here: only what the server said.
         """
         bucket, now = self.budgets[endpoint], self._clock.monotonic()
-        if not bucket.told or bucket.available(now):
+        if not bucket.told or bucket.left(now):
             return
         retry_at = self._clock.now() + timedelta(seconds=bucket.wait(now))
         raise RateLimited(
@@ -359,9 +359,9 @@ class Api:
             for kind in self.budgets:
                 noticed = others if kind in LOOKS else self.shared
                 self.budgets[kind] = evolve(self.budgets[kind], others=noticed)
-            if self.shared and not refused:
+            if endpoint is Endpoint.LINK and self.shared and not refused:
                 # Of those who share the store one looks for all, and each asks for its links.
-                self.budgets[Endpoint.LINK] = evolve(self.budgets[Endpoint.LINK], polite=True)
+                self.budgets[endpoint] = evolve(self.budgets[endpoint], polite=True)
         return retry_at
 
     async def _fetch_token(self) -> replies.Token:
@@ -375,5 +375,5 @@ class Api:
 
     def __repr__(self) -> str:
         now = self._clock.monotonic()
-        left = ", ".join(f"{name} {bucket.available(now)}" for name, bucket in self.budgets.items())
+        left = ", ".join(f"{name} {bucket.left(now)}" for name, bucket in self.budgets.items())
         return f"<Api {self._site.base_url}, calls left: {left}>"

@@ -49,5 +49,5 @@ class Observed:
     def statistics(self) -> Statistics:
         """Return what was done since the client was made: calls, refusals, waits."""
         now = self._clock.monotonic()
-        tokens = {name.value: left.available(now) for name, left in self._api.budgets.items()}
+        tokens = {name.value: bucket.left(now) for name, bucket in self._api.budgets.items()}
         return self._tally.statistics(tokens=tokens, waiting=len(self._jobs))

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 BASE = "https://api.example"
 TOKEN = {"access_token": "secret-token", "expires_in": 900}
 STATUS = {"requestId": "R1", "requestStatus": "INPROGRESS"}
+LINK = {"requestId": "R1", "downloadURL": "https://files.example/R1"}
 
 
 def reply(document, *, status=200, **headers):
@@ -757,16 +758,33 @@ async def test_afford_one_by_one(simulator, clock, others, since, waits):
     assert waits <= waited <= waits + 1
 
 
+async def test_check_beside_others(scripted, clock):
+    """
+    Beside a program that takes whatever comes, a plain call is made while calls are left.
+    """
+    api, _ = scripted(reply(STATUS, x_current_token_count=9))
+    await api.status("R1")
+    bucket = api.budgets[Endpoint.STATUS]
+    greedy = evolve(bucket, drain=1 / 180, next_at=clock.monotonic() + 90)
+    api.budgets[Endpoint.STATUS] = greedy
+
+    assert greedy.contended
+    assert not greedy.available(clock.monotonic())
+    api.check(Endpoint.STATUS)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 async def test_links_of_a_shared_store(scripted, shared):
     """
     Who shares the store leaves the last link as well, and goes on doing so; of looks one makes all.
     """
-    api, _ = scripted(reply(STATUS), reply(STATUS))
+    api, _ = scripted(reply(STATUS), reply(LINK), reply(LINK))
     api.shared = shared
     await api.status("R1")
+    assert not api.budgets[Endpoint.LINK].polite
+    await api.link("R1")
     api.shared = False
-    await api.status("R1")
+    await api.link("R1")
 
     assert shared is api.budgets[Endpoint.LINK].polite
     assert not api.budgets[Endpoint.STATUS].polite

@@ -124,10 +124,13 @@ class Bucket:
 
     def available(self, now: float) -> int:
         """Return how many calls can be made at *now*."""
-        usable = self.usable(now) + HAIR
-        if self.contended:
-            return int(usable >= 1.0 and self._fresh_in(now) <= 0.0)
-        return max(0, math.floor(usable))
+        if not self.contended:
+            return self.left(now)
+        return int(self.usable(now) + HAIR >= 1.0 and self._fresh_in(now) <= 0.0)
+
+    def left(self, now: float) -> int:
+        """Return how many calls are left at *now* as far as was counted; another may be quicker."""
+        return max(0, math.floor(self.at(now).tokens - self.spare + HAIR))
 
     def _fresh_in(self, now: float) -> float:
         """Return the seconds from *now* until a token has just come."""

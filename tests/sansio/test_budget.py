@@ -293,10 +293,21 @@ def test_contended_is_one_at_a_time():
     """
     Beside who takes whatever comes, nobody waits for two tokens, nor counts on some of before.
     """
-    many = greedy(tokens=9.0)
+    many = greedy(tokens=9.0, told_at=900.0)
 
     assert 100.0 == many.wait(1000.0) == many.wait(1000.0, calls=3)
     assert [0, 1] == [many.available(now) for now in (1099.0, 1100.0)]
+
+
+def test_left_beside_others():
+    """
+    What was counted is left, but for one, though it is not planned with where others are quicker.
+    """
+    told = greedy().learn(1000.0, tokens=9, next_in=100.0)
+
+    assert told.contended
+    assert (0, 8) == (told.available(1000.0), told.left(1000.0))
+    assert 20 == Bucket().left(0.0) == Bucket().available(0.0)
 
 
 @pytest.mark.parametrize(
