@@ -30,7 +30,6 @@ pytestmark = pytest.mark.anyio
 BASE = "https://api.example"
 TOKEN = {"access_token": "secret-token", "expires_in": 900}
 STATUS = {"requestId": "R1", "requestStatus": "INPROGRESS"}
-LINK = {"requestId": "R1", "downloadURL": "https://files.example/R1"}
 
 
 def reply(document, *, status=200, **headers):
@@ -776,18 +775,24 @@ async def test_check_beside_others(scripted, clock):
 @pytest.mark.parametrize("shared", [False, True])
 async def test_links_of_a_shared_store(scripted, shared):
     """
-    Who shares the store leaves the last link as well, and goes on doing so; of looks one makes all.
+    Others are believed to leave the last link, as who shares the store does, until one is refused.
     """
-    api, _ = scripted(reply(STATUS), reply(LINK), reply(LINK))
+    api, _ = scripted(reply(STATUS), failure(429), reply(STATUS))
+    polite = []
+
+    def note():
+        polite.append([api.budgets[kind].polite for kind in (Endpoint.LINK, Endpoint.STATUS)])
+
+    await api.status("R1")
+    note()
+    with pytest.raises(RateLimited):
+        await api.link("R1")
+    note()
     api.shared = shared
     await api.status("R1")
-    assert not api.budgets[Endpoint.LINK].polite
-    await api.link("R1")
-    api.shared = False
-    await api.link("R1")
+    note()
 
-    assert shared is api.budgets[Endpoint.LINK].polite
-    assert not api.budgets[Endpoint.STATUS].polite
+    assert [[True, False], [False, False], [shared, False]] == polite
 
 
 async def test_check(scripted, clock):

@@ -73,7 +73,8 @@ class Bucket:
 
     `next_at` is when the server said that a token comes, as one does every `interval` from there
     until the bucket is full. Beside others who spend whatever comes, that is the moment to call,
-    unless they are clients like this one (`polite`), which would call in it as well.
+    unless they may be clients like this one, which would call in it as well (`polite`, until a call
+    is refused: these leave the last token to others).
     """
 
     capacity: int = CAPACITY
@@ -248,7 +249,6 @@ class Bucket:
         # The refused call took nothing; others took what it counted on.
         believed = evolve(bucket, tokens=bucket.tokens + 1.0)
         drain = believed.missing(now, max(level, 0.0), exact=retry_in is not None)
-        # Who leaves the last one as well would not have taken this.
         empty = evolve(bucket, tokens=level, told=True, told_at=now, drain=drain, polite=False)
         if retry_in is not None:
             empty = evolve(empty, next_at=now + wait)
