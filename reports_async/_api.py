@@ -77,9 +77,9 @@ class Api:
         self._timeout = call_timeout
         self._auth = TokenKeeper(self._fetch_token, clock=clock)
         # The clock is not asked here: a client may be made before its event loop runs.
-        self.budgets = {endpoint: Bucket() for endpoint in LOOKS}
-        # Of those who share the store one looks for all, and each asks for its own links.
-        self.budgets[Endpoint.LINK] = Bucket(polite=True)
+        self.budgets = {
+            endpoint: Bucket() for endpoint in (Endpoint.LIST, Endpoint.STATUS, Endpoint.LINK)
+        }
         # Whether another program is known to be at work, beside what is missing of the budgets.
         self.shared = False
         self.skew = Skew()
@@ -358,9 +358,8 @@ class Api:
             others = self.shared or any(self.budgets[look].drained for look in LOOKS)
             for kind in self.budgets:
                 noticed = others if kind in LOOKS else self.shared
-                self.budgets[kind] = evolve(self.budgets[kind], others=noticed)
-            if self.shared and not refused:
-                self.budgets[Endpoint.LINK] = evolve(self.budgets[Endpoint.LINK], polite=True)
+                polite = self.budgets[kind].polite or (self.shared and not refused)
+                self.budgets[kind] = evolve(self.budgets[kind], others=noticed, polite=polite)
         return retry_at
 
     async def _fetch_token(self) -> replies.Token:

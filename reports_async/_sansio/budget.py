@@ -90,7 +90,7 @@ class Bucket:
     dropped: bool = False
     erratic_at: float = -math.inf
     next_at: float = -math.inf
-    polite: bool = False
+    polite: bool = True
 
     @property
     def rate(self) -> float:

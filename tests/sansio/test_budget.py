@@ -261,7 +261,7 @@ def greedy(**others):
     bucket = Bucket(
         tokens=0.0, as_of=1000.0, told=True, told_at=1000.0, drain=1 / 180, next_at=1100.0
     )
-    return evolve(bucket, **others)
+    return evolve(bucket, **{"polite": False, **others})
 
 
 def test_contended():

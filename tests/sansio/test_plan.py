@@ -331,6 +331,7 @@ def contended(**given):
     bucket = Bucket(
         tokens=1.0, as_of=NOW, told=True, told_at=NOW - 360.0, drain=1 / INTERVAL, next_at=NOW
     )
+    bucket = evolve(bucket, polite=False)
     return evolve(means(**given), budgets={Endpoint.LIST: bucket, Endpoint.STATUS: bucket})
 
 
@@ -534,6 +535,7 @@ BUCKETS = st.builds(
     as_of=st.just(NOW),
     drain=st.sampled_from([0.0, 0.5 / INTERVAL, 1.0 / INTERVAL]),
     others=st.booleans(),
+    polite=st.booleans(),
     next_at=st.sampled_from([-math.inf, NOW - 90.0, NOW - 3.0, NOW, NOW + 60.0]),
 )
 
