@@ -77,9 +77,8 @@ class Api:
         self._timeout = call_timeout
         self._auth = TokenKeeper(self._fetch_token, clock=clock)
         # The clock is not asked here: a client may be made before its event loop runs.
-        self.budgets = {
-            endpoint: Bucket() for endpoint in (Endpoint.LIST, Endpoint.STATUS, Endpoint.LINK)
-        }
+        self.budgets = {endpoint: Bucket(polite=False) for endpoint in LOOKS}
+        self.budgets[Endpoint.LINK] = Bucket()
         # Whether another program is known to be at work, beside what is missing of the budgets.
         self.shared = False
         self.skew = Skew()

@@ -773,9 +773,9 @@ async def test_check_beside_others(scripted, clock):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-async def test_polite_until_one_is_refused(scripted, shared):
+async def test_polite(scripted, shared):
     """
-    Others are believed to leave the last call, as who shares the store does, until one is refused.
+    Who shares the store is believed to leave the last call, and at links all, until one is refused.
     """
     api, _ = scripted(reply(STATUS), failure(429), reply(STATUS))
     polite = []
@@ -792,7 +792,7 @@ async def test_polite_until_one_is_refused(scripted, shared):
     await api.status("R1")
     note()
 
-    assert [[True, True], [False, True], [shared, True]] == polite
+    assert [[True, False], [False, False], [shared, shared]] == polite
 
 
 async def test_check(scripted, clock):

@@ -73,8 +73,8 @@ class Bucket:
 
     `next_at` is when the server said that a token comes, as one does every `interval` from there
     until the bucket is full. Beside others who spend whatever comes, that is the moment to call,
-    unless they may be clients like this one, which would call in it as well (`polite`, until a call
-    is refused: these leave the last token to others).
+    unless they may be clients like this one, which would call in it as well: `polite`, until a call
+    is refused, as these leave the last token to others.
     """
 
     capacity: int = CAPACITY
