@@ -77,6 +77,7 @@ class Api:
         self._timeout = call_timeout
         self._auth = TokenKeeper(self._fetch_token, clock=clock)
         # The clock is not asked here: a client may be made before its event loop runs.
+        # Who shares the store is not known yet: one of those looks for all, each asks for links.
         self.budgets = {endpoint: Bucket(polite=False) for endpoint in LOOKS}
         self.budgets[Endpoint.LINK] = Bucket()
         # Whether another program is known to be at work, beside what is missing of the budgets.

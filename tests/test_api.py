@@ -777,7 +777,7 @@ async def test_polite(scripted, shared):
     """
     Who shares the store is believed to leave the last call, and at links all, until one is refused.
     """
-    api, _ = scripted(reply(STATUS), failure(429), reply(STATUS))
+    api, _ = scripted(reply(STATUS), failure(429), failure(429), reply(STATUS))
     polite = []
 
     def note():
@@ -785,14 +785,15 @@ async def test_polite(scripted, shared):
 
     await api.status("R1")
     note()
-    with pytest.raises(RateLimited):
-        await api.link("R1")
-    note()
-    api.shared = shared
+    for shares in (False, shared):
+        api.shared = shares
+        with pytest.raises(RateLimited):
+            await api.link("R1")
+        note()
     await api.status("R1")
     note()
 
-    assert [[True, False], [False, False], [shared, shared]] == polite
+    assert [[True, False], [False, False], [False, False], [shared, shared]] == polite
 
 
 async def test_check(scripted, clock):

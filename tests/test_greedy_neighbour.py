@@ -146,7 +146,7 @@ async def test_one_page_at_a_time(new_client, clock, server):
 
     assert 9 == len(found)
     numbers = [at for at, query in enumerate(transport.lists) if "page" in query]
-    assert numbers
+    assert len(numbers) >= 2
     for at in numbers[:-1]:
         # Refused or not, what is asked for is as narrow as before.
         assert {"limit", "requestStatus"} <= set(transport.lists[at + 1])
@@ -155,14 +155,14 @@ async def test_one_page_at_a_time(new_client, clock, server):
 @pytest.mark.parametrize("every", [10, 30, 60])
 async def test_links_taken(new_client, clock, every):
     """
-    Whoever spends all links leaves the one that is asked for just as its token comes.
+    Beside a loop that spends all links each is had as its token comes, and hardly one is refused.
     """
     simulator = Simulator(generation=2640, rows=1)
 
     lags, refused = await play(
-        new_client, simulator, clock, types=["ITEM"], kinds=["link"], every=every
+        new_client, simulator, clock, types=TYPES[:5], kinds=["link"], every=every
     )
 
-    assert 1 == len(lags)
-    assert max(lags) < 750
+    assert 5 == len(lags)
+    assert max(lags) < 5 * 180 + 60
     assert refused <= 3

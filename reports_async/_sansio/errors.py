@@ -49,7 +49,7 @@ _SUBJECTS: Final = {
 _UNCERTAIN: Final = (
     "A request may have been created all the same: look at the list before making another."
 )
-_UNCERTAIN_TOO: Final = "It may have been done all the same: look before trying again."
+_PERHAPS_DONE: Final = "It may have been done all the same: look before trying again."
 _REFUSALS: Final = {
     True: (
         "the credentials were refused",
@@ -187,9 +187,10 @@ def _words(kind: type[APIError], call: Call, code: str) -> tuple[str, str]:
         return "the API answered with a redirect, which is not followed", "Check base_url."
     if kind is ServerError:
         happened = "the reply cannot be used" if code == MALFORMED_REPLY else "the API failed"
+        if creating:
+            return happened, _UNCERTAIN
         changing = call.endpoint is Endpoint.WEBHOOKS and call.request.method != "GET"
-        next_step = _UNCERTAIN_TOO if changing else "Try again later."
-        return happened, _UNCERTAIN if creating else next_step
+        return happened, _PERHAPS_DONE if changing else "Try again later."
     if kind is AuthenticationError:
         return _REFUSALS[call.endpoint is Endpoint.TOKEN]
     return _WORDS[kind, creating]
