@@ -158,6 +158,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         self._entered = True
         if not on_asyncio():
             self._equip(await TrioTasks.open())
+        self._open()  # what a webhook tells is kept from now on
         return self
 
     async def __aexit__(
@@ -214,6 +215,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
                 tasks=tasks,
                 schedule=self._schedule,
                 history=self._history,
+                places=lambda: self._downloader.slots.available_tokens,
             ),
             links=Links(self._api, clock=self._clock, limit=self._timeouts.link),
             downloader=self._downloader,

@@ -2,8 +2,9 @@
 What is learned without a look: from webhooks, and from others who share the store.
 
 A webhook that says READY is asked about where it matters: its link. The reply tells the status as
-well, so no look is spent. Once for each request, and only while links are plenty: a forged one
-costs a call and gains nothing. What others have seen is read in the store.
+well, so no look is spent. Once for each request, while links are plenty, and where the download can
+begin at once: links age. Where one turns out to be false, what follows is looked at, until one
+comes true: forged ones gain nothing. What others have seen is read in the store.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ once may overtake the reply that tells its id."""
 
 SEEN: Final = (JobStatus.READY, JobStatus.SAVED)
 
+ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
+"""What a request is when there is nothing to wait for any more."""
+
 
 class Hearsay:
     """
@@ -54,6 +58,7 @@ class Hearsay:
     Args:
         saw: Is told what the server said, or another has heard from it.
         hurry: Is told of a request that is better looked at.
+        places: Says how many downloads could begin now.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Hearsay:
         watches: Watches,
         saw: Callable[[Iterable[ReportRequest]], None],
         hurry: Callable[[str], None],
+        places: Callable[[], float],
     ) -> None:
         self._api = api
         self._gate = gate
@@ -74,7 +80,11 @@ class Hearsay:
         self._watches = watches
         self._saw = saw
         self._hurry = hurry
+        self._places = places
         self._asked = frozenset[str]()
+        self._asking = 0
+        # Whether the last that said READY was not.
+        self._misled = False
         self._links: dict[str, tuple[float, DownloadLink]] = {}
         self._early: dict[str, bool] = {}
         self._shares = Shares(gate, clock=clock)
@@ -153,15 +163,26 @@ class Hearsay:
     def ask(self, request_id: str) -> bool:
         """Ask for the link of a request that is said to be READY; False where a look is better."""
         watches = self._watches.of(request_id)
-        links = self._api.budgets[Endpoint.LINK].available(self._clock.monotonic())
-        if not watches or request_id in self._asked or links <= SPARE:
+        if not watches or request_id in self._asked or not self._can_ask():
             return False
         waiting = (other for other in self._asked if self._watches.of(other))
         self._asked = frozenset((request_id, *waiting))
         for watch in watches:
-            watch.announced, watch.notified = True, False
+            watch.announced, watch.notified, watch.look_now = True, False, False
+        self._asking += 1
         self._tasks.start(lambda: self._ask(request_id))
         return True
+
+    def _can_ask(self) -> bool:
+        now = self._clock.monotonic()
+        links = self._api.budgets[Endpoint.LINK].available(now)
+        waiting = sum(now - at < FRESH for at, _ in self._links.values())
+        plenty = links - self._asking > SPARE and self._asking + waiting < self._places()
+        return plenty and not self._misled
+
+    def believe(self) -> None:
+        """Take note that a webhook came true."""
+        self._misled = False
 
     async def _ask(self, request_id: str) -> None:
         try:
@@ -170,10 +191,13 @@ class Hearsay:
             logger.info("Request %s is looked at, no link was had: %s", request_id, exc)
             self._hurry(request_id)
             return
+        finally:
+            self._asking -= 1
         request = reply.request
         if reply.link is not None:
             self._keep_link(request_id, reply.link)
             request = evolve(request, status=RequestStatus.READY)
+        self._misled = request.status not in ENDS
         self._saw([evolve(request, request_id=request_id)])
 
     def _keep_link(self, request_id: str, link: DownloadLink) -> None:

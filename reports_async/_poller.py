@@ -29,7 +29,7 @@ from ._exceptions import (
     ServerError,
     TransportError,
 )
-from ._hearsay import Hearsay
+from ._hearsay import ENDS, Hearsay
 from ._models import RequestStatus
 from ._overview import Overview
 from ._sansio import plan
@@ -41,7 +41,7 @@ from ._sansio.telemetry import Planned
 from ._watches import Watch, Watches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ._api import Api
     from ._models import DownloadLink, ReportRequest
@@ -55,8 +55,6 @@ logger = logging.getLogger("reports_async")
 
 LAG: Final = 300.0
 """Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
-
-ENDS: Final = (RequestStatus.READY, RequestStatus.ERROR)
 
 PATIENCE: Final = 3
 """Looks that may be refused, one after the other, for their token or as unknown without a word of
@@ -79,6 +77,7 @@ class Poller:
         tasks: Tasks,
         schedule: PollSchedule,
         history: History,
+        places: Callable[[], float],
     ) -> None:
         self._api = api
         self._clock = clock
@@ -103,6 +102,7 @@ class Poller:
             watches=self._watches,
             saw=self._saw,
             hurry=self.hurry,
+            places=places,
         )
         self._running = False
         self._looking = False
@@ -296,10 +296,10 @@ class Poller:
         if not covered:
             return  # who was to be looked at has left since this was planned
         self._hurried.clear()
-        prompted = any(watch.notified for watch in covered)
-        self._prompted.update({watch.request_id for watch in covered if watch.notified})
+        told = {watch.request_id: watch for watch in covered if watch.notified}
+        self._prompted.update(told.keys())
         for watch in covered:
-            watch.excused = prompted or watch.tried_at is None
+            watch.excused = bool(told) or watch.tried_at is None
             watch.announced, watch.notified = watch.notified, False
             watch.look_now = False
             watch.tried_at = now
@@ -309,6 +309,9 @@ class Poller:
         else:
             await self._overview.read(look.report_type)
             self._failures = 0
+            for request_id, watch in told.items():
+                if watch.seen_at is None or watch.seen_at < now:
+                    self.hurry(request_id)  # it was cut before it came to that
         self._refusals = 0
 
     def _saw(self, requests: Iterable[ReportRequest], *, listed: bool = False) -> None:
@@ -340,6 +343,7 @@ class Poller:
         """Learn from the end of a request whether webhooks tell of such."""
         if watch.announced or watch.notified:
             self._trusted = True
+            self._hearsay.believe()
         elif not watch.excused:
             # A look for safety found what no webhook told. A first look says nothing: the webhook
             # may have come before it. Nor does one for another request: it may be on its way.

@@ -189,7 +189,13 @@ def bench(clock):
         store = ForgetfulStore()
         gate = Gate(store, account=ACCOUNT, clock=clock, history=history)
         poller = Poller(
-            api, gate=gate, clock=clock, tasks=tasks, schedule=schedule, history=history
+            api,
+            gate=gate,
+            clock=clock,
+            tasks=tasks,
+            schedule=schedule,
+            history=history,
+            places=lambda: 2,
         )
         try:
             yield Bench(simulator, clock, api, poller, store, history)
