@@ -20,14 +20,14 @@ from ._download import Downloader, Downloads
 from ._job import ReportJob
 from ._ledger import Ledger
 from ._link import Links
-from ._listing import Wish
 from ._many import checked, each
-from ._models import ReportSpec, Timeouts, as_path
+from ._models import ReportSpec, Timeouts, Wish, as_path
 from ._observed import Observed
 from ._opened import Opened
 from ._plain import PlainCalls
 from ._poller import Poller
 from ._quota import Gate
+from ._recall import Recall
 from ._sansio import endpoints, markets
 from ._sansio.backoff import PollSchedule
 from ._sansio.history import History
@@ -207,6 +207,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         self._workshop = Workshop(
             api=self._api,
             gate=self._gate,
+            recall=Recall(self._api, self._gate, clock=self._clock),
             submitter=Submitter(self._api, self._gate, clock=self._clock, timeouts=self._timeouts),
             poller=Poller(
                 self._api,
@@ -337,13 +338,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         word(request_id, name="request_id")
         target = as_path(path)
         check_path(target)
-        job = ReportJob(
-            rooms,
-            wish=None,
-            request_id=request_id,
-            path=target,
-            forget=self._forgets,
-        )
+        job = ReportJob(rooms, wish=None, request_id=request_id, path=target, forget=self._forgets)
         self._jobs[job] = None
         return job
 

@@ -16,7 +16,6 @@ from attrs import evolve
 
 from ._feed import Feed
 from ._models import RETENTION, JobStatus, Report, RequestStatus
-from ._recall import recall
 from ._sansio import endings, lifecycle
 from ._sansio.archive import file_name
 from ._sansio.events import (
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from ._listing import Wish
-    from ._models import DownloadLink, JobRecord, ReportRequest
+    from ._models import DownloadLink, JobRecord, ReportRequest, Wish
     from ._sansio.ranges import Progress
     from ._slot import Slot
     from ._workshop import Workshop
@@ -201,7 +199,7 @@ class ReportJob:
 
     async def _recall(self) -> None:
         assert self._request_id is not None
-        record = await recall(self._rooms.api, self._rooms.gate, self._request_id)
+        record = await self._rooms.recall.record(self._request_id)
         self._record = record
         self._tell(
             Accepted(

@@ -11,8 +11,6 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
-
 from ._exceptions import RateLimited, ServerError, TransportError
 from ._sansio import matching, window
 from ._sansio.endpoints import Endpoint, ListQuery, same_filters
@@ -24,30 +22,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ._api import Api
-    from ._models import JobRecord, OnLimit, ReportRequest
+    from ._models import JobRecord, ReportRequest, Wish
     from ._quota import Gate
     from ._sansio.replies import Page
     from .abc import Clock
 
 logger = logging.getLogger("reports_async")
 
-"""Entries to ask of a page; the server may give fewer."""
-
 REFUSALS: Final = 3
 """Refusals of one page for the call budget, each waited for, before the caller is told."""
-
-
-@frozen(kw_only=True)
-class Wish:
-    """What is asked for: identity and manners. `owner` is the handle's own name for leases."""
-
-    report_type: str
-    version: str
-    filters: str
-    max_age: float | None
-    on_limit: OnLimit
-    fresh: bool
-    owner: str
 
 
 class Listing:

@@ -138,6 +138,23 @@ class ReportSpec:
 
 
 @frozen(kw_only=True)
+class Wish:
+    """
+    A `ReportSpec` as it is submitted: identity and manners.
+
+    `owner` is the handle's own name for leases.
+    """
+
+    report_type: str
+    version: str
+    filters: str
+    max_age: float | None
+    on_limit: OnLimit
+    fresh: bool
+    owner: str
+
+
+@frozen(kw_only=True)
 class ReportRequest:
     """A request as the API tells of it. `raw_status` is the API's own word for `status`."""
 

@@ -1,44 +1,124 @@
 """
-A request made earlier, by its id: what the store remembers of it, or else what the server tells.
+Requests made earlier, by their ids: what the store remembers, or else what the server tells.
 
-Nothing is requested anew; how it is waited for is decided in `_job`.
+A status call tells of one request, a list of many: where more are asked for than there are status
+calls left, the list is read first. Nothing is requested anew; how a request is waited for is
+decided in `_job`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
-from ._exceptions import RequestNotFound
+import anyio
+
+from ._exceptions import RateLimited, ReportsError, RequestNotFound
 from ._sansio import endings
+from ._sansio.endpoints import Endpoint, ListQuery
+from ._sansio.pages import PAGE
 
 if TYPE_CHECKING:
     from ._api import Api
-    from ._models import JobRecord
+    from ._models import JobRecord, ReportRequest
     from ._quota import Gate
+    from .abc import Clock
+
+logger = logging.getLogger("reports_async")
+
+REFUSALS: Final = 3
+"""Refusals for the call budget, each waited for, before the caller is told."""
 
 
-async def recall(api: Api, gate: Gate, request_id: str) -> JobRecord:
-    """
-    Return the record of a request; one that the server told is remembered from now on.
+class Recall:
+    """The earlier requests of one account."""
 
-    Raises:
-        ReportExpired: It was remembered once, and is older than 30 days.
-        RequestNotFound: Neither store nor server know it.
-    """
-    record = await gate.find(request_id)
-    if record is not None:
-        return record
-    try:
-        request = await api.status(request_id)
-    except RequestNotFound as exc:
-        if await gate.knew(request_id):
-            raise endings.expired(request_id, report_type=exc.report_type) from exc
-        raise
-    return await gate.remember(
-        request,
-        report_type=request.report_type or "UNKNOWN",
-        version=request.version or "v1",
-        filters=None,
-        skew=api.skew,
-        foreign=False,
-    )
+    def __init__(self, api: Api, gate: Gate, *, clock: Clock) -> None:
+        self._api = api
+        self._gate = gate
+        self._clock = clock
+        self._wanted = Counter[str]()
+        # What a list has shown of those that are wanted; None where it has not.
+        self._shown: dict[str, ReportRequest | None] = {}
+
+    @cached_property
+    def _turn(self) -> anyio.Lock:
+        # Not before it is needed: most of a thousand accounts resume nothing now.
+        return anyio.Lock()
+
+    async def record(self, request_id: str) -> JobRecord:
+        """
+        Return the record of a request; one that the server told is remembered from now on.
+
+        Raises:
+            ReportExpired: It was remembered once, and is older than 30 days.
+            RequestNotFound: Neither store nor server know it.
+        """
+        record = await self._gate.find(request_id)
+        if record is not None:
+            return record
+        try:
+            request = await self._ask(request_id)
+        except RequestNotFound as exc:
+            if await self._gate.knew(request_id):
+                raise endings.expired(request_id, report_type=exc.report_type) from exc
+            raise
+        return await self._gate.remember(
+            request,
+            report_type=request.report_type or "UNKNOWN",
+            version=request.version or "v1",
+            filters=None,
+            skew=self._api.skew,
+            foreign=False,
+        )
+
+    async def _ask(self, request_id: str) -> ReportRequest:
+        self._wanted[request_id] += 1
+        try:
+            async with self._turn:
+                if request_id not in self._shown and self._list_is_better():
+                    await self._read_list()
+            shown = self._shown.get(request_id)
+            return shown or await self._status(request_id)
+        finally:
+            self._wanted[request_id] -= 1
+            if not self._wanted[request_id]:
+                del self._wanted[request_id]
+                self._shown.pop(request_id, None)
+
+    def _list_is_better(self) -> bool:
+        statuses = self._api.budgets[Endpoint.STATUS].available(self._clock.monotonic())
+        wants_type = self._gate.strictness.wants_type(self._clock.now())
+        return len(self._wanted) > statuses and not wants_type
+
+    async def _read_list(self) -> None:
+        """Read pages, newest requests first, as long as each shows some that are wanted."""
+        self._shown = dict.fromkeys(self._wanted)
+        cursor: str | None = None
+        found = True
+        while found and None in self._shown.values() and self._api.affords(Endpoint.LIST):
+            try:
+                page = await self._api.page(ListQuery(limit=PAGE), cursor=cursor, tries=1)
+            except ReportsError as exc:
+                logger.info("The list tells nothing of earlier requests: %s", exc)
+                return
+            news = {one.request_id: one for one in page.requests if one.request_id in self._wanted}
+            self._shown.update(news)
+            cursor = page.next_cursor
+            found = bool(news) and cursor is not None
+
+    async def _status(self, request_id: str) -> ReportRequest:
+        for _ in range(REFUSALS):
+            await self._api.afford(Endpoint.STATUS)
+            try:
+                return await self._api.status(request_id)
+            except RateLimited as exc:
+                # Others spend from the same budget; it has learned from the refusal.
+                logger.info("Request %s is asked for again: %s", request_id, exc)
+        await self._api.afford(Endpoint.STATUS)
+        return await self._api.status(request_id)
+
+    def __repr__(self) -> str:
+        return f"<Recall, {len(self._wanted)} requests are asked for>"

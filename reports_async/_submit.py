@@ -24,7 +24,7 @@ from ._exceptions import (
     StoreError,
     TransportError,
 )
-from ._listing import Listing, Wish
+from ._listing import Listing
 from ._models import RETENTION, JobRecord
 from ._sansio import endings, matching, window
 from ._sansio.backoff import retry_delay
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._api import Api
-    from ._models import ReportRequest, Timeouts
+    from ._models import ReportRequest, Timeouts, Wish
     from ._quota import Gate
     from ._sansio.events import JobEvent
     from .abc import Clock

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._models import Timeouts
     from ._poller import Poller
     from ._quota import Gate
+    from ._recall import Recall
     from ._submit import Submitter
     from ._tasks import Home, Tasks
     from .abc import Clock
@@ -30,6 +31,7 @@ class Workshop:
 
     api: Api
     gate: Gate
+    recall: Recall
     submitter: Submitter
     poller: Poller
     links: Links

@@ -10,6 +10,7 @@ import pytest
 from reports_async import (
     Accepted,
     JobStatus,
+    RateLimited,
     ReportExpired,
     ReportFailed,
     ReportTimedOut,
@@ -18,7 +19,7 @@ from reports_async import (
     Waiting,
 )
 from reports_async.stores import MemoryStore
-from reports_async.testing import Simulator
+from reports_async.testing import Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -222,3 +223,72 @@ async def test_by_who_held_the_hour(new_client, simulator, clock):
 
     assert request_id == report.request_id
     assert 1 == simulator.creates()
+
+
+def others(simulator, clock, count):
+    """Let another program have made so many requests, all READY; return their ids."""
+    then = clock.now() - timedelta(hours=2)
+    return [simulator.add_request(f"T{i}", then, status="READY") for i in range(count)]
+
+
+async def everything(client, ids):
+    for job in [client.resume_report(name) for name in ids]:
+        assert (await job).request_id == job.request_id
+
+
+@pytest.mark.parametrize(("strict", "looks"), [(False, 5), (True, 28)], ids=["open", "strict"])
+async def test_more_than_there_are_calls_for(new_client, clock, strict, looks):
+    """
+    More unknown ids than there are status calls are read off the list; where that wants a type,
+    their calls are waited for. None is refused.
+    """
+    simulator = Simulator(rules=Rules(strict_list=strict), rows=1)
+    ids = others(simulator, clock, 27)
+    async with new_client(transport=SimulatorTransport(simulator, clock)) as client:
+        await everything(client, ids)
+        assert {} == client.statistics().refused
+
+    assert simulator.count("status") + simulator.count("list") <= looks
+
+
+async def test_not_on_the_list(new_client, simulator, clock):
+    """
+    What the first pages of the list do not show is asked for by its id; the list is read once.
+    """
+    old = others(simulator, clock, 22)
+    for number in range(120):
+        simulator.add_request(f"N{number}", clock.now() - timedelta(hours=1), status="READY")
+    async with new_client() as client:
+        await everything(client, old)
+        assert {} == client.statistics().refused
+
+    assert 1 == simulator.count("list")
+    assert 22 == simulator.count("status")
+
+
+async def test_refused_for_the_budget(new_client, simulator, clock):
+    """
+    A status call that is refused because another program took the last one is waited for, thrice.
+    """
+    first, second = others(simulator, clock, 2)
+    async with new_client() as client:
+        simulator.fail("status", *[429] * 3)
+        assert first == (await client.resume_report(first)).request_id
+        simulator.fail("status", *[429] * 4)
+        with pytest.raises(RateLimited) as excinfo:
+            await client.resume_report(second)
+
+    assert second == excinfo.value.request_id
+
+
+async def test_the_same_twice(new_client, simulator, clock):
+    """
+    Two handles for one of many ids both have it.
+    """
+    ids = others(simulator, clock, 24)
+    async with new_client() as client:
+        await everything(client, [*ids, *ids])
+        assert {} == client.statistics().refused
+        assert "<Recall, 0 requests are asked for>" == repr(client._open().recall)
+
+    assert simulator.count("list") <= 3
