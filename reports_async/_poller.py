@@ -195,26 +195,23 @@ class Poller:
         if self._looking or not self._watches:
             return None
         made = self._plan()
+        self._announce(made)
         if made is None:
             return None
-        self._announce(made)
         if (look := made.look) is None:
             return made.wait
         self._looking = True
         self._tasks.start(lambda: self._make(look))
         return None
 
-    def _announce(self, made: plan.Plan) -> None:
-        if made.look is not None and self._looked is None:
+    def _announce(self, made: plan.Plan | None) -> None:
+        if self._looked is None and (made is None or made.look is not None):
             return  # as it was told: this is "next"
         look, self._looked = self._looked, None
-        budget = self._api.budgets[look or Endpoint.LIST]
+        tokens = self._api.budgets[look or Endpoint.LIST].available(self._clock.monotonic())
+        left = None if made is None else made.wait
         planned = Planned(
-            at=self._clock.now(),
-            look=look,
-            waiting=len(self._watches),
-            tokens=budget.available(self._clock.monotonic()),
-            next_in=made.wait,
+            at=self._clock.now(), look=look, waiting=len(self._watches), tokens=tokens, next_in=left
         )
         logger.debug("%s", planned)
         self._api.hub.tell(None, planned)
@@ -289,6 +286,8 @@ class Poller:
             # Drawn once for each look: a plan made anew must not come to another end.
             self._jitter = random.uniform(-1.0, 1.0)  # noqa: S311 -- spread, not secrecy
             self._looked = look.endpoint
+            if not self._watches:
+                self._announce(None)
             self._wake()
 
     async def _look(self, look: plan.Look) -> None:

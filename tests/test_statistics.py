@@ -28,7 +28,9 @@ from reports_async._statistics import Tally
 
 pytestmark = pytest.mark.anyio
 
-LINE = re.compile(r"(list|status|no look), \d+ waiting, \d+ tokens left, next in \d+ s")
+LINE = re.compile(
+    r"(list|status|no look), \d+ waiting, \d+ tokens left, (next in \d+ s|none to come)"
+)
 
 
 async def test_calls(new_client, simulator):
@@ -240,3 +242,20 @@ def test_reprs():
     hub.listen(print)
 
     assert "<Hub of 1 listeners>" == repr(hub)
+
+
+async def test_each_look_is_told(new_client, simulator, clock):
+    """
+    Each look is told of when it was made, the last of all as well, and not when others begin.
+    """
+    heard = []
+    async with new_client() as client:
+        client.on_event(lambda _, event: heard.append(event))
+        await client.fetch_report("A")
+        assert "none to come" in str([event for event in heard if isinstance(event, Planned)][-1])
+        await clock.sleep(1000)
+        await client.fetch_report("B")
+
+    looks = [(event.at, event.look) for event in heard if isinstance(event, Planned) and event.look]
+    calls = [(call.at, call.endpoint) for call in simulator.calls]
+    assert [call for call in calls if call[1] in ("list", "status")] == looks

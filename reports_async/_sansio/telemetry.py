@@ -95,20 +95,20 @@ class Planned:
     The poller has made its plan: the look made just before, and the seconds until the next.
 
     `look` is None where something else than a look called for a new plan, a new job for instance.
-    `tokens` are the calls left for such looks; for lists, where none was made.
+    `tokens` are the calls left for such looks; for lists, where none was made. `next_in` is None
+    where there is none: nobody waits any more, or another program looks.
     """
 
     at: datetime
     look: Endpoint | None
     waiting: int
     tokens: int
-    next_in: float
+    next_in: float | None
 
     def __str__(self) -> str:
-        return (
-            f"{self.look or 'no look'}, {self.waiting} waiting, {self.tokens} tokens left, "
-            f"next in {self.next_in:.0f} s"
-        )
+        then = "none to come" if self.next_in is None else f"next in {self.next_in:.0f} s"
+        look = self.look or "no look"
+        return f"{look}, {self.waiting} waiting, {self.tokens} tokens left, {then}"
 
 
 def phases(past: Sequence[JobEvent], *, skew: Skew) -> Sequence[PhaseEnded]:

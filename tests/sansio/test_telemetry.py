@@ -115,12 +115,13 @@ def test_set_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("look", "expected"),
+    ("look", "next_in", "expected"),
     [
-        (Endpoint.LIST, "list, 7 waiting, 12 tokens left, next in 74 s"),
-        (None, "no look, 7 waiting, 12 tokens left, next in 74 s"),
+        (Endpoint.LIST, 74.2, "list, 7 waiting, 12 tokens left, next in 74 s"),
+        (None, 74.2, "no look, 7 waiting, 12 tokens left, next in 74 s"),
+        (Endpoint.STATUS, None, "status, 7 waiting, 12 tokens left, none to come"),
     ],
 )
-def test_plan_in_words(look: Endpoint | None, expected: str) -> None:
+def test_plan_in_words(look: Endpoint | None, next_in: float | None, expected: str) -> None:
     """A decision reads as one line."""
-    assert expected == str(Planned(at=START, look=look, waiting=7, tokens=12, next_in=74.2))
+    assert expected == str(Planned(at=START, look=look, waiting=7, tokens=12, next_in=next_in))
