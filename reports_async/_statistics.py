@@ -7,10 +7,11 @@ the same for one job and for a million.
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 
 from ._exceptions import JobCancelled
 from ._sansio.events import Downloaded, Errored, Gone, LimitOver, Stopped
@@ -18,7 +19,11 @@ from ._sansio.hints import TOO_MANY_REQUESTS
 from ._sansio.telemetry import CallEnded, PhaseEnded
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+
+def _read_only(counts: Mapping[str, int]) -> Mapping[str, int]:
+    return MappingProxyType(dict(counts))
 
 
 @frozen(kw_only=True)
@@ -49,9 +54,9 @@ class Statistics:
         download: From the link to the file.
     """
 
-    calls: Mapping[str, int]
-    refused: Mapping[str, int]
-    tokens: Mapping[str, int]
+    calls: Mapping[str, int] = field(converter=_read_only, hash=False)
+    refused: Mapping[str, int] = field(converter=_read_only, hash=False)
+    tokens: Mapping[str, int] = field(converter=_read_only, hash=False)
     waiting: int = 0
     saved: int = 0
     failed: int = 0
@@ -61,6 +66,12 @@ class Statistics:
     lag: Waits = Waits()
     link: Waits = Waits()
     download: Waits = Waits()
+
+    def __reduce__(self) -> tuple[Callable[[], Statistics], tuple[()]]:
+        """Be copied and pickled, as a view of a dictionary cannot be."""
+        values = asdict(self, recurse=False)
+        counts = {name: dict(values[name]) for name in ("calls", "refused", "tokens")}
+        return partial(Statistics, **{**values, **counts}), ()
 
 
 @define(eq=False)
@@ -113,9 +124,9 @@ class Tally:
     def statistics(self, *, tokens: Mapping[str, int], waiting: int) -> Statistics:
         """Return what was counted, with what is true now."""
         return Statistics(
-            calls=MappingProxyType(dict(self._calls)),
-            refused=MappingProxyType(dict(self._refused)),
-            tokens=MappingProxyType(dict(tokens)),
+            calls=self._calls,
+            refused=self._refused,
+            tokens=tokens,
             waiting=waiting,
             saved=self._ends.get("saved", 0),
             failed=self._ends.get("failed", 0),

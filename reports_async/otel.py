@@ -80,7 +80,7 @@ def instrument(
         tracer_provider: The provider; None for the global one.
 
     Returns:
-        A function that ends it, and with it the spans that are open.
+        A function that ends it, and with it the spans that are open, as of what was heard last.
 
     .. versionadded:: 0.1
     """
@@ -100,6 +100,8 @@ class _Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._open: dict[ReportJob, Span] = {}
+        # When each began, and what was heard of it last, in nanoseconds: a clock may be set back.
+        self._reached: dict[ReportJob, int] = {}
         self._of: dict[str, Span] = {}
 
     def note(
@@ -116,15 +118,18 @@ class _Spans:
                 pass  # a plan is no span
 
     def close(self) -> None:
-        for span in self._open.values():
-            span.end()
+        for job, span in self._open.items():
+            span.end(self._reached[job])
         self._open.clear()
+        self._reached.clear()
         self._of.clear()
 
     def _span(self, job: ReportJob, since: datetime) -> Span:
+        at = _nanoseconds(since)
         if job not in self._open:
             name = f"report {job.report_type}".rstrip()
-            self._open[job] = self._tracer.start_span(name, start_time=_nanoseconds(since))
+            self._open[job] = self._tracer.start_span(name, start_time=at)
+        self._reached[job] = max(at, self._reached.get(job, at))
         return self._open[job]
 
     def _step(self, job: ReportJob, event: JobEvent) -> None:
@@ -162,7 +167,7 @@ class _Spans:
         if event.request_id is not None and self._of.get(event.request_id) is span:
             del self._of[event.request_id]
         span.set_attributes(_about(event))
-        span.end(_nanoseconds(event.at))
+        span.end(self._reached.pop(job))
 
     def _phase(self, job: ReportJob, phase: PhaseEnded) -> None:
         parent = trace.set_span_in_context(self._span(job, phase.began), Context())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
@@ -16,9 +16,11 @@ from reports_async import (
     Progressed,
     ReportFailed,
     RequestLimitExceeded,
+    Stopped,
 )
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace")
+from opentelemetry import trace  # noqa: E402 -- an extra
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402 -- an extra
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import (  # noqa: E402 -- an extra
     InMemorySpanExporter,
@@ -228,7 +230,7 @@ async def test_two_handles(new_client, exporter, provider):
     )
 
 
-async def test_ends(new_client, exporter, provider):
+async def test_ends(new_client, clock, exporter, provider):
     """
     What was instrumented can be let go in the middle of a job, whose span ends there.
     """
@@ -239,11 +241,13 @@ async def test_ends(new_client, exporter, provider):
         await anyio.sleep(900)
         stop()
         stop()
-        ended = exporter.get_finished_spans()
+        ended, now = exporter.get_finished_spans(), clock.now()
         await job
 
     assert ended == exporter.get_finished_spans()
-    assert 1 == len(named(exporter, "report A"))
+    (span,) = named(exporter, "report A")
+    assert 0 < seconds(span) <= 900
+    assert span.end_time <= round(now.timestamp() * 1e9)
 
 
 async def test_early_cancel(new_client, exporter, provider):
@@ -261,10 +265,14 @@ async def test_early_cancel(new_client, exporter, provider):
     assert "reports_async.request_id" not in span.attributes
 
 
-def test_global_provider():
+def test_global_provider(monkeypatch):
     """
-    Without a provider the global one is used; without an SDK that does nothing.
+    Without a provider the global one is used.
     """
+    given = []
+    monkeypatch.setattr(
+        trace, "get_tracer", lambda name, *, tracer_provider: given.append((name, tracer_provider))
+    )
 
     class Silent:
         def on_event(self, listener):
@@ -272,6 +280,8 @@ def test_global_provider():
             return lambda: None
 
     otel.instrument(Silent())()
+
+    assert [("reports_async", None)] == given  # None is OpenTelemetry's own word for it
 
 
 def test_extra(monkeypatch):
@@ -293,3 +303,28 @@ def test_times():
     instant = datetime(2026, 11, 23, 12, 0, 0, 123457, tzinfo=UTC)
 
     assert otel._nanoseconds(instant) % 10**9 == 123_457_000
+
+
+def test_set_back(exporter, provider):
+    """
+    A job whose clock is set back meanwhile ends when it was heard of last, not before it began.
+    """
+    about = {"report_type": "A", "request_id": "R1"}
+    began = datetime(2026, 1, 5, 8, tzinfo=UTC)
+    before = began - timedelta(hours=1)
+
+    class Source:
+        def on_event(self, listener):
+            self.tell = listener
+            return lambda: None
+
+    class Job:
+        report_type = "A"
+
+    source, job = Source(), Job()
+    otel.instrument(source, tracer_provider=provider)
+    source.tell(job, Accepted(**about, at=began, origin="created", submitted_at=began))
+    source.tell(job, Stopped(**about, at=before, error=JobCancelled("no more")))
+
+    (span,) = named(exporter, "report A")
+    assert 0 == seconds(span)

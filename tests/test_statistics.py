@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import pickle
 import re
 from datetime import timedelta
 
@@ -125,6 +127,19 @@ def test_nothing_yet():
         found.saved = 1
     with pytest.raises(TypeError):
         found.tokens["list"] = 0
+
+
+def test_copies():
+    """
+    Statistics can be sent to another process, copied, compared and put into a set.
+    """
+    found = Tally().statistics(tokens={"list": 20}, waiting=3)
+    copies = [pickle.loads(pickle.dumps(found)), copy.deepcopy(found)]
+
+    assert [found, found] == copies
+    assert {found} == {*copies}
+    with pytest.raises(TypeError):
+        copies[0].tokens["list"] = 0
 
 
 async def test_listener(new_client):
