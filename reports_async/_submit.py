@@ -220,9 +220,10 @@ class _Submission:
         now, limit = self._clock.now(), self._timeouts.quota
         left = max((opening - now).total_seconds(), 0.0)
         waited = self._clock.monotonic() - self._started
-        if self._wish.on_limit != "wait" or (limit is not None and waited >= limit):
-            worst = now + timedelta(seconds=window.PERIOD)
-            raise endings.hour_taken(self._wish.report_type, opening=opening if certain else worst)
+        waits = self._wish.on_limit == "wait"
+        if not waits or (limit is not None and waited >= limit):
+            opening = opening if certain else now + timedelta(seconds=window.PERIOD)
+            raise endings.hour_taken(self._wish.report_type, opening=opening, waited=waits)
         if self._told_until is None or abs(opening - self._told_until) > timedelta(seconds=1):
             self._told_until = opening
             self._tell(Waiting(at=now, report_type=self._wish.report_type, until=opening))

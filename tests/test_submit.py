@@ -177,8 +177,12 @@ async def test_quota_limit(new_client, simulator, clock):
     """
     async with new_client(timeouts=Timeouts(quota=1000)) as client:
         await until(client.request_report("A"), Accepted)
-        with pytest.raises(RequestLimitExceeded) as excinfo:
+        with pytest.raises(
+            RequestLimitExceeded, match=r"longer wait by Timeouts\(quota="
+        ) as excinfo:
             await client.fetch_report("A", fresh=True)
+        with pytest.raises(RequestLimitExceeded, match="or with on_limit='wait'"):
+            await client.fetch_report("A", fresh=True, on_limit="raise")
 
     assert START + HOUR == excinfo.value.retry_at
     assert 1000 == pytest.approx(clock.monotonic())

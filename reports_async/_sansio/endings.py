@@ -36,11 +36,12 @@ def subject(report_type: str | None) -> str:
     return report_type or "The report"
 
 
-def hour_taken(report_type: str, *, opening: datetime) -> RequestLimitExceeded:
-    """Return the error for an hour that is not waited for."""
+def hour_taken(report_type: str, *, opening: datetime, waited: bool) -> RequestLimitExceeded:
+    """Return the error for an hour that is not waited for, or was *waited* for to the limit."""
+    way = "allow a longer wait by Timeouts(quota=...)" if waited else "with on_limit='wait'"
     return RequestLimitExceeded(
         f"{report_type}: its hour is taken (one request per report type per hour); it opens at "
-        f"{opening:%Y-%m-%d %H:%M:%S} UTC. Ask again then, or with on_limit='wait'.",
+        f"{opening:%Y-%m-%d %H:%M:%S} UTC. Ask again then, or {way}.",
         retry_at=opening,
         report_type=report_type,
     )
