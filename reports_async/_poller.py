@@ -14,30 +14,20 @@ import random
 from collections import Counter
 from copy import copy
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from ._exceptions import (
-    APIError,
-    AuthenticationError,
-    InvalidRequest,
-    RateLimited,
-    ReportsError,
-    RequestNotFound,
-    ServerError,
-    TransportError,
-)
+from ._exceptions import APIError, ReportsError, TransportError
 from ._hearsay import ENDS, Hearsay
 from ._models import RequestStatus
 from ._overview import Overview
 from ._sansio import plan
 from ._sansio.endpoints import Endpoint
-from ._sansio.errors import is_coded
 from ._sansio.inspection import PRICES
 from ._sansio.precedents import Precedent
 from ._sansio.telemetry import Planned
+from ._setbacks import Setbacks
 from ._watches import Watch, Watches
 
 if TYPE_CHECKING:
@@ -52,14 +42,6 @@ if TYPE_CHECKING:
     from .abc import Clock
 
 logger = logging.getLogger("reports_async")
-
-LAG: Final = 300.0
-"""Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
-
-PATIENCE: Final = 3
-"""Looks that may be refused, one after the other, for their token or as unknown without a word of
-the API's own, before the jobs are told; and lists that may fail before status calls are made beside
-them."""
 
 ALARMS: Final = 3
 """Looks that are made at a request for webhooks which told nothing new."""
@@ -116,10 +98,9 @@ class Poller:
         self._acquainted = False
         # Whether the last look succeeded.
         self._well = True
-        self._refusals = 0
-        self._failures = 0
-        # How many looks at a request were answered with a 404 of a gateway's.
-        self._unknown: Counter[str] = Counter()
+        self._setbacks = Setbacks(
+            clock=clock, watches=self._watches, list_refused=self._overview.refused
+        )
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
@@ -175,7 +156,7 @@ class Poller:
                 await self._sleep(self._proceed())
             self._hearsay.end()
             self._prompted.clear()
-            self._unknown.clear()
+            self._setbacks.end()
         except Exception as exc:
             # A defect in the plan, or in a clock: as one in a look, it must not be hidden by a
             # wait for ever.
@@ -232,7 +213,7 @@ class Poller:
             schedule=self._schedule,
             strict=strict,
             pages=self._overview.forecast(len(waiting)),
-            failing=self._failures >= PATIENCE,
+            failing=self._setbacks.lists_fail,
             trusted=self._trusted,
             jitter=self._jitter,
             price=self._price,
@@ -269,14 +250,8 @@ class Poller:
         try:
             await self._look(look)
             well = True
-        except (TransportError, ServerError, RateLimited) as exc:
-            # The wait goes on; the budget has learned from a 429, the plan takes care of the rest.
-            logger.info("%r failed, the wait goes on: %s", look, exc)
-            self._failures += look.endpoint is Endpoint.LIST and isinstance(exc, ServerError)
-        except AuthenticationError as exc:
-            self._refused(look, exc)
-        except APIError as exc:
-            self._rejected(look, exc)
+        except (APIError, TransportError) as exc:
+            self._lose(self._setbacks.weigh(look, exc), exc)
         except Exception as exc:
             # A defect, here or in a transport: a job that waits for ever would hide it.
             logger.exception("%r broke", look)
@@ -307,11 +282,10 @@ class Poller:
             self._saw([await self._api.status(look.request_id, tries=1)])
         else:
             await self._overview.read(look.report_type)
-            self._failures = 0
             for request_id, watch in told.items():
                 if watch.seen_at is None or watch.seen_at < now:
                     self.hurry(request_id)  # it was cut before it came to that
-        self._refusals = 0
+        self._setbacks.over(look)
 
     def _saw(self, requests: Iterable[ReportRequest], *, listed: bool = False) -> None:
         now = self._clock.monotonic()
@@ -326,7 +300,7 @@ class Poller:
                         Precedent(request.report_type, request.request_id, took, at)
                     )
             self._overview.note(request)
-            self._unknown.pop(request.request_id, None)
+            self._setbacks.seen(request.request_id)
             for watch in self._watches.of(request.request_id):
                 # Whom only its status shows, the next list that does not is enough.
                 watch.unseen = 0 if listed else min(watch.unseen, 1)
@@ -352,34 +326,6 @@ class Poller:
         if look.request_id is not None:
             return self._watches.of(look.request_id)
         return self._watches.of_type(look.report_type)
-
-    def _refused(self, look: plan.Look, error: AuthenticationError) -> None:
-        """Go on through a storm of 401s, which may pass; credentials that stay refused do not."""
-        if look.endpoint is Endpoint.LIST and error.status == HTTPStatus.FORBIDDEN:
-            # Of lists alone, perhaps: status calls are made beside them then.
-            self._failures += 1
-        else:
-            self._refusals += 1
-        if self._refusals < PATIENCE:
-            logger.warning("%r was refused, the wait goes on: %s", look, error)
-            return
-        self._lose(self._watches, error)
-
-    def _rejected(self, look: plan.Look, error: APIError) -> None:
-        if look.endpoint is Endpoint.LIST and isinstance(error, InvalidRequest):
-            self._overview.refused(look.report_type, error)
-            return
-        now = self._clock.now()
-        watches = () if look.request_id is None else self._watches.of(look.request_id)
-        young = [watch for watch in watches if (now - watch.submitted_at).total_seconds() < LAG]
-        if isinstance(error, RequestNotFound) and young:
-            # A request may be unknown for minutes after its create: lists and status lag.
-            return
-        if isinstance(error, RequestNotFound) and not is_coded(error):
-            # A gateway's page, perhaps, of an outage that will pass.
-            self._unknown.update(watch.request_id for watch in watches[:1])
-            watches = tuple(one for one in watches if self._unknown[one.request_id] >= PATIENCE)
-        self._lose(watches, error)
 
     def _lose(self, watches: Iterable[Watch], error: Exception) -> None:
         for watch in watches:

@@ -30,7 +30,7 @@ FLOORS = (
     {"_workshop"},
     {"_submit", "_link", "_feed", "_recall"},
     {"_poller", "_download", "_listing", "_subscriptions"},
-    {"_fetch", "_hearsay", "_overview"},
+    {"_fetch", "_hearsay", "_overview", "_setbacks"},
     {"_shares", "_watches"},
     {"_part"},
     {"_intake"},

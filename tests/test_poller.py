@@ -29,13 +29,14 @@ from reports_async._api import Api
 from reports_async._hearsay import EARLY, PAUSE
 from reports_async._link import Links
 from reports_async._overview import LEFT_OFF, _Rest
-from reports_async._poller import LAG, PATIENCE, Poller, Watch
+from reports_async._poller import Poller, Watch
 from reports_async._quota import Gate
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, ListQuery, Site
 from reports_async._sansio.history import History
 from reports_async._sansio.plan import UNSEEN_LIMIT
 from reports_async._sansio.strictness import KEPT
+from reports_async._setbacks import LAG, PATIENCE
 from reports_async._slot import Slot
 from reports_async._tasks import TrioTasks
 from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
