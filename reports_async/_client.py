@@ -6,6 +6,7 @@ It checks arguments before a byte is sent; everything else happens further down.
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -148,6 +149,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
         self._workshop: Workshop | None = None
         self._home = Home()
         self._entered = self._closed = False
+        self._ended: anyio.Event | None = None
 
     # -- lifetime ---------------------------------------------------------------------------------
 
@@ -175,7 +177,10 @@ class ReportsClient(Observed, Opened, PlainCalls):
 
         Awaiting a job that was not done raises `JobCancelled`. Closing twice is no error.
         """
-        self._closed = True
+        if self._ended is not None:
+            await self._ended.wait()
+            return
+        self._closed, self._ended = True, anyio.Event()
         for job in list(self._jobs):
             job.cancel(reason="its client was closed")
         try:
@@ -184,10 +189,10 @@ class ReportsClient(Observed, Opened, PlainCalls):
                 await tasks.aclose()
         finally:
             with anyio.CancelScope(shield=True):
-                try:
-                    await self._transport.aclose()
-                finally:
-                    await self._store.aclose()
+                async with AsyncExitStack() as stack:
+                    stack.callback(self._ended.set)
+                    stack.push_async_callback(self._store.aclose)
+                    stack.push_async_callback(self._transport.aclose)
 
     def _open(self) -> Workshop:
         self._check_open()

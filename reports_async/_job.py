@@ -269,7 +269,7 @@ class ReportJob:
     def _over(self) -> None:
         rooms, watch = self._rooms, self._watch
         assert watch is not None
-        late = rooms.clock.monotonic() - (watch.deadline or 0.0)
+        late = max(0.0, rooms.clock.monotonic() - (watch.deadline or 0.0))
         waited = late + (rooms.timeouts.generation or 0.0)
         error = endings.not_ready(
             self._request_id or "?", report_type=self.report_type, waited=round(waited, 3)

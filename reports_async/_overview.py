@@ -55,7 +55,7 @@ LEFT_OFF: Final = 1800.0
 """Seconds for which a list that was left off is gone on with."""
 
 STRAY: Final = timedelta(hours=1)
-"""For how long a refusal is believed that does not say what was wrong."""
+"""For how long a refusal is believed that does not say what was wrong, or is about one type."""
 
 
 @frozen
@@ -70,8 +70,6 @@ class _Rest:
 class Overview:
     """
     The list of one account.
-
-    `unlistable` are the types that are listed neither among all nor by themselves.
 
     Args:
         saw: Is told what each page shows.
@@ -105,7 +103,14 @@ class Overview:
         # Where a list of all was left off for want of a token.
         self._rest: _Rest | None = None
         self._resuming = False
-        self.unlistable: set[str] = set()
+        # When a list of one type was refused, by type.
+        self._unlistable: dict[str, datetime] = {}
+
+    @property
+    def unlistable(self) -> set[str]:
+        """The types that are listed neither among all nor by themselves, as far as is known."""
+        now = self._clock.now()
+        return {name for name, at in self._unlistable.items() if abs(now - at) <= STRAY}
 
     @property
     def wants_type(self) -> bool:
@@ -260,7 +265,7 @@ class Overview:
             self._strictness.learn(now if named else now - KEPT + STRAY, now=now)
         else:
             # Not even so: status calls are left for this type, while their budget lasts.
-            self.unlistable.add(report_type)
+            self._unlistable[report_type] = self._clock.now()
 
     def __repr__(self) -> str:
         kind = "one type at a time" if self.wants_type else "all types"

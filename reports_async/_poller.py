@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("reports_async")
 
+LAST: Final = 60.0
+"""Seconds that the look may take that is made at a request whose time is over."""
+
+STUCK: Final = 60.0
+"""Seconds after which a look that is not answered keeps others from looking no more."""
+
 ALARMS: Final = 3
 """Looks that are made at a request for webhooks which told nothing new."""
 
@@ -88,6 +94,7 @@ class Poller:
         )
         self._running = False
         self._looking = False
+        self._began = -math.inf
         self._hurried: set[str] = set()
         # How many looks at a request were made for a webhook.
         self._prompted: Counter[str] = Counter()
@@ -101,6 +108,8 @@ class Poller:
         self._setbacks = Setbacks(
             clock=clock, watches=self._watches, list_refused=self._overview.refused
         )
+        # Those whose time is over, but for one more look.
+        self._last: set[Watch] = set()
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
@@ -117,6 +126,7 @@ class Poller:
 
     def unwatch(self, watch: Watch) -> None:
         """Stop to look after it; one that is not watched is no error."""
+        self._last.discard(watch)
         if watch in self._watches:
             self._watches.remove(watch)
             self._wake()
@@ -169,6 +179,24 @@ class Poller:
         # A hair of tolerance: no clock can sleep for what rounding leaves.
         now = self._clock.monotonic() + 1e-6
         while (watch := self._watches.overdue(now)) is not None:
+            if watch in self._last or not self._is_stale(watch, now):
+                self._end([watch])
+            else:
+                # Nobody knows what it is now: the machine may have slept for an hour.
+                self._last.add(watch)
+                watch.deadline, watch.look_now = now + LAST, True
+                self._watches.add(watch)
+
+    def _is_stale(self, watch: Watch, now: float) -> bool:
+        """Tell whether a look would tell more of it than the last one did, and can be made."""
+        tried = -math.inf if watch.tried_at is None else watch.tried_at
+        looks = (Endpoint.LIST, Endpoint.STATUS)
+        return now - tried >= self._schedule.first and any(map(self._affords, looks))
+
+    def _end(self, overdue: Iterable[Watch]) -> None:
+        for watch in overdue:
+            self._last.discard(watch)
+            self._watches.remove(watch)
             watch.tell(None)
 
     def _proceed(self) -> float | None:
@@ -181,7 +209,7 @@ class Poller:
             return None
         if (look := made.look) is None:
             return made.wait
-        self._looking = True
+        self._looking, self._began = True, self._clock.monotonic()
         self._tasks.start(lambda: self._make(look))
         return None
 
@@ -232,7 +260,8 @@ class Poller:
                 await self._clock.sleep(pause)
                 seconds -= pause
                 theirs = self._hearsay.theirs
-                await self._hearsay.read(well=self._well)
+                stuck = self._looking and self._clock.monotonic() - self._began > STUCK
+                await self._hearsay.read(well=self._well and not stuck)
                 if theirs != self._hearsay.theirs:
                     seconds = 0.0  # what is to be looked at here is planned anew
             if seconds < math.inf:
@@ -246,12 +275,22 @@ class Poller:
             self._nap.cancel()
 
     async def _make(self, look: plan.Look) -> None:
+        covered = self._covered(look)
+        if not covered or not self._affords(look.endpoint):
+            # Who was to be looked at has left, or somebody was quicker to spend the call.
+            await self._clock.sleep(plan.SOON)
+            self._looking = False
+            self._wake()
+            return
         well = False
+        told = [watch for watch in covered if watch.notified]
         try:
-            await self._look(look)
+            await self._look(look, covered, told)
             well = True
         except (APIError, TransportError) as exc:
             self._lose(self._setbacks.weigh(look, exc), exc)
+            if told:
+                self._tasks.start(lambda: self._remind(told))
         except Exception as exc:
             # A defect, here or in a transport: a job that waits for ever would hide it.
             logger.exception("%r broke", look)
@@ -261,17 +300,15 @@ class Poller:
             # Drawn once for each look: a plan made anew must not come to another end.
             self._jitter = random.uniform(-1.0, 1.0)  # noqa: S311 -- spread, not secrecy
             self._looked = look.endpoint
+            self._end(self._last.intersection(covered))
             if not self._watches:
                 self._announce(None)
             self._wake()
 
-    async def _look(self, look: plan.Look) -> None:
-        covered, now = self._covered(look), self._clock.monotonic()
-        if not covered:
-            return  # who was to be looked at has left since this was planned
+    async def _look(self, look: plan.Look, covered: Sequence[Watch], told: Sequence[Watch]) -> None:
+        now = self._clock.monotonic()
         self._hurried.clear()
-        told = {watch.request_id: watch for watch in covered if watch.notified}
-        self._prompted.update(told.keys())
+        self._prompted.update({watch.request_id for watch in told})
         for watch in covered:
             watch.excused = bool(told) or watch.tried_at is None
             watch.announced, watch.notified = watch.notified, False
@@ -282,10 +319,21 @@ class Poller:
             self._saw([await self._api.status(look.request_id, tries=1)])
         else:
             await self._overview.read(look.report_type)
-            for request_id, watch in told.items():
-                if watch.seen_at is None or watch.seen_at < now:
-                    self.hurry(request_id)  # it was cut before it came to that
+            self._hurry_unseen(told)  # it was cut before it came to them
         self._setbacks.over(look)
+
+    async def _remind(self, told: Sequence[Watch]) -> None:
+        """Look again, after a while, at what webhooks told of: the look at it has failed."""
+        await self._clock.sleep(self._schedule.first)
+        self._hurry_unseen(told)
+
+    def _hurry_unseen(self, told: Sequence[Watch]) -> None:
+        for watch in told:
+            if not watch.answered:
+                self.hurry(watch.request_id)
+
+    def _affords(self, endpoint: Endpoint) -> bool:
+        return self._api.budgets[endpoint].wait(self._clock.monotonic()) <= 0.0
 
     def _saw(self, requests: Iterable[ReportRequest], *, listed: bool = False) -> None:
         now = self._clock.monotonic()

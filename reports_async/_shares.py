@@ -15,6 +15,7 @@ from ._sansio import window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from ._models import JobRecord
     from ._quota import Gate
@@ -26,6 +27,10 @@ MARK: Final = "look:"
 RENEWED: Final = 70.0
 """Seconds that are left of our own lease when it is renewed: two reads of the store lie in that, so
 that one of them may fail."""
+
+
+UNCHANGED: Final = 180.0
+"""Seconds after which a lease that nobody renews is over, whatever the clock of its owner says."""
 
 
 class Shares:
@@ -40,6 +45,8 @@ class Shares:
         self._gate = gate
         self._clock = clock
         self._me = MARK + token_hex(8)
+        # Until when others' leases were seen to last, and when that was seen first (monotonic).
+        self._leases: dict[str, tuple[datetime, float]] = {}
         self.theirs = frozenset[str]()
         self.begun = self.shared = False
 
@@ -55,11 +62,13 @@ class Shares:
         # Who looks alone is noticed by nobody, but must go on to renew its leases.
         self.begun = True
         theirs: set[str] = set()
+        known, self._leases = self._leases, {}
         for record in records:
             assert record.request_id is not None
             owner, left = record.owner or "", self._left(record)
             if left > 0.0 and owner.startswith(MARK) and owner != self._me:
-                theirs.add(record.request_id)
+                if self._is_kept(record, known.get(record.request_id)):
+                    theirs.add(record.request_id)
             elif well and (left <= 0.0 or (owner == self._me and left < RENEWED)):
                 # Where another is quicker by a moment, both look once more; then it is known.
                 await self._gate.claim(record, owner=self._me)
@@ -72,6 +81,15 @@ class Shares:
         left = (record.lease_until - self._clock.now()).total_seconds()
         # One that a clock set back has left too far ahead is over.
         return left if left <= window.PERIOD else 0.0
+
+    def _is_kept(self, record: JobRecord, known: tuple[datetime, float] | None) -> bool:
+        """Tell whether a lease is renewed in time: the clock of its owner may be ahead of ours."""
+        assert record.request_id is not None
+        assert record.lease_until is not None
+        now = self._clock.monotonic()
+        seen = known if known and known[0] == record.lease_until else (record.lease_until, now)
+        self._leases[record.request_id] = seen
+        return now - seen[1] <= UNCHANGED
 
     def doubt(self) -> None:
         """Look after all that is waited for here: nobody knows what others do."""

@@ -67,6 +67,11 @@ class Watch:
     excused: bool = field(default=True, init=False)  # what it saw may have been told otherwise
     unseen: int = field(default=0, init=False)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the last look at it has shown it."""
+        return self.tried_at is None or (self.seen_at is not None and self.seen_at >= self.tried_at)
+
     def __lt__(self, other: Watch) -> bool:
         """Order the heap: the earlier deadline first."""
         assert self.deadline is not None
@@ -187,7 +192,11 @@ class Watches:
         )
 
     def _keep_ages(self) -> None:
-        """Set submissions back with a wall clock that was: what waits does not become younger."""
+        """
+        Set submissions back with a wall clock that was: what waits does not become younger.
+
+        One that has run ahead was set, or the machine has slept: look once.
+        """
         before, now = self._clock.monotonic(), self._clock.now().timestamp()
         if self._clock.monotonic() - before > AT_ONCE:
             return
@@ -195,6 +204,9 @@ class Watches:
         if back > SET_BACK:
             for watch in self:
                 watch.submitted_at -= timedelta(seconds=back)
+        if -math.inf < back < -SET_BACK:
+            for watch in self:
+                watch.look_now = True
         if abs(back) > SET_BACK:
             self._ahead = now - before
 

@@ -122,6 +122,48 @@ async def test_nothing_is_left_open(new_client, simulator, fast, anyio_backend):
     assert () == simulator.violations
 
 
+class BreakingTransport(SimulatorTransport):
+    """Whose closing breaks off what is on its way, as that of sockets does."""
+
+    closed: anyio.Event
+
+    async def send(self, request, *, timeout):
+        async with anyio.create_task_group() as tasks:
+
+            async def end():
+                await self.closed.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(end)
+            response = await super().send(request, timeout=timeout)
+            tasks.cancel_scope.cancel()
+            return response
+        raise TransportError("The connection was closed.")
+
+    async def aclose(self):
+        self.closed.set()
+
+
+@on_asyncio
+async def test_closed_twice_at_once(new_client, simulator, fast, anyio_backend):
+    """
+    Two that close a client at the same time both wait until the create on its way has an id.
+    """
+    simulator.delay("create", 600)
+    transport, store = BreakingTransport(simulator, fast), MemoryStore()
+    transport.closed = anyio.Event()
+    async with new_client(transport=transport, store=store, clock=fast) as client:
+        client.request_report("A")
+        while not simulator.requests:
+            await anyio.lowlevel.checkpoint()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.aclose)
+            tasks.start_soon(client.aclose)
+
+    (record,) = await store.records(client._account, now=fast.now())
+    assert simulator.requests[0].request_id == record.request_id
+
+
 async def test_closing_tells_waiters(new_client, simulator):
     """
     Who awaits a job when its client is closed gets `JobCancelled`, with the id to resume it by.

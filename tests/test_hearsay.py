@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from reports_async import Accepted, Downloads
+from reports_async import Accepted, Downloads, TransportError
 from reports_async.testing import Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
@@ -108,3 +108,33 @@ async def test_before_the_first_job(new_client, simulator, anyio_backend):
 
     assert report.request_id == request.request_id
     assert ["token", "create", "link", "file"] == [call.endpoint for call in simulator.calls]
+
+
+class Cut(SimulatorTransport):
+    """A way to the server that is cut for a while."""
+
+    cut = False
+
+    async def send(self, request, *, timeout):
+        if self.cut:
+            raise TransportError("The cable is cut.")
+        return await super().send(request, timeout=timeout)
+
+
+@pytest.mark.parametrize(("pause", "longest"), [(1, 20), (20, 40)])
+async def test_told_in_an_outage(new_client, clock, pause, longest):
+    """
+    What was told while nothing could be asked is looked at again soon, and is not forgotten.
+    """
+    simulator = Simulator(generation=1500, rows=1)
+    transport = Cut(simulator, clock)
+    async with new_client(transport=transport, market="us") as client:
+        jobs = await accepted(client, 5)
+        await anyio.sleep(1501)
+        transport.cut = True
+        tell(client, jobs)
+        await anyio.sleep(pause)
+        transport.cut = False
+        for job in jobs:
+            await job
+        assert client.statistics().lag.longest < longest

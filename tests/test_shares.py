@@ -12,7 +12,7 @@ from attrs import evolve
 from reports_async import Finished, JobRecord, JobStatus, MemoryStore, TransportError
 from reports_async._quota import LEASE, Gate
 from reports_async._sansio.history import History
-from reports_async._shares import MARK, RENEWED, Shares
+from reports_async._shares import MARK, RENEWED, UNCHANGED, Shares
 from reports_async.testing import Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
@@ -125,6 +125,26 @@ async def test_clock_set_back(new_shares, store, clock):
     await shares.settle(await waiting(store, clock, **lease), well=True)
 
     assert frozenset() == shares.theirs
+
+
+async def test_another_clock_is_ahead(new_shares, store, clock):
+    """
+    A lease that is not renewed for minutes is over, however far ahead its owner's clock has it.
+    """
+    shares = new_shares()
+    lease = {"owner": f"{MARK}another", "lease_until": clock.now() + timedelta(minutes=50)}
+    await shares.settle(await waiting(store, clock, **lease), well=True)
+    assert frozenset({"R1", "R2"}) == shares.theirs
+    await clock.sleep(UNCHANGED / 2)
+    (renewed,) = [one for one in await waiting(store, clock) if one.request_id == "R2"]
+    until = renewed.lease_until + timedelta(seconds=LEASE)
+    await store.delete(renewed.key)
+    await store.save(evolve(renewed, lease_until=until), now=clock.now())
+    await shares.settle(await waiting(store, clock), well=True)
+    await clock.sleep(UNCHANGED / 2 + 1)
+    await shares.settle(await waiting(store, clock), well=True)
+
+    assert frozenset({"R2"}) == shares.theirs
 
 
 async def test_end(new_shares, store, clock):

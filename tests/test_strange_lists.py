@@ -12,9 +12,9 @@ import anyio
 import pytest
 from attrs import evolve
 
-from reports_async import Accepted, MemoryStore, SQLiteStore
+from reports_async import Accepted, MemoryStore, SQLiteStore, TransportError
 from reports_async.abc import HTTPResponse
-from reports_async.testing import LoopClock, Simulator, SimulatorTransport
+from reports_async.testing import LoopClock, Rules, Simulator, SimulatorTransport
 
 pytestmark = pytest.mark.anyio
 
@@ -70,10 +70,10 @@ def spread(simulator):
         simulator.generation(name, 300 + 90 * number)
 
 
-async def lags(client, simulator, clock):
+async def lags(client, simulator, clock, types=TYPES):
     """Fetch all; return the seconds from READY until each was there."""
     found = []
-    async for report in client.fetch_reports(TYPES):
+    async for report in client.fetch_reports(types):
         [request] = [one for one in simulator.requests if one.request_id == report.request_id]
         found.append((clock.now() - request.ready_at).total_seconds())
     return found
@@ -147,7 +147,7 @@ async def test_lists_that_are_empty(new_client, clock):
 class Failing(SimulatorTransport):
     """Its lists fail, with a status and for so many calls."""
 
-    status = 500
+    status: int | None = 500  # None: the connection is reset
     calls = math.inf
     full = 0
 
@@ -156,21 +156,28 @@ class Failing(SimulatorTransport):
             self.full += "limit=100" in request.url
             if self.calls > 0:
                 self.calls -= 1
+                if self.status is None:
+                    raise TransportError("The connection was reset.")
                 return HTTPResponse(status=self.status, headers={}, body=b"<html>no</html>")
         return await super().send(request, timeout=timeout)
 
 
-async def test_lists_that_fail(new_client, clock):
+@pytest.mark.parametrize("status", [500, 404, None])
+@pytest.mark.parametrize(("count", "longest"), [(3, 300), (MANY, 5400)])
+async def test_lists_that_fail(new_client, clock, status, count, longest):
     """
-    Where lists fail for ever, status calls are made beside them.
+    Where lists fail for ever, whatever a gateway says of it, status calls are made beside them.
     """
     simulator = Simulator(rows=1)
     spread(simulator)
-    async with new_client(transport=Failing(simulator, clock)) as client:
-        found = await lags(client, simulator, clock)
+    transport = Failing(simulator, clock)
+    transport.status = status
+    async with new_client(transport=transport) as client:
+        found = await lags(client, simulator, clock, TYPES[::-1][:count])
+        assert not client._gate.strictness.wants_type(clock.now())
 
-    assert MANY == len(found)
-    assert sum(found) / MANY < 1300
+    assert count == len(found)
+    assert max(found) < longest
 
 
 @pytest.mark.parametrize("status", [400, 404, 405])
@@ -195,6 +202,25 @@ async def test_lists_that_are_refused_for_a_while(new_client, clock, tmp_path, s
     assert lists
     assert {None} == {call.report_type for call in lists}
     assert transport.full
+
+
+async def test_types_that_were_not_listed_for_a_while(new_client, clock):
+    """
+    Types whose own lists were refused are asked for again by these an hour later.
+    """
+    simulator = Simulator(rows=1, rules=Rules(strict_list=True), generation=900)
+    async with new_client(transport=SimulatorTransport(simulator, clock), market="us") as client:
+        simulator.fail("list", 400, times=9)
+        async for _ in client.fetch_reports(TYPES[:3]):
+            pass
+        simulator.heal()
+        before = len(simulator.calls)
+        await clock.sleep(7200)
+        async for _ in client.fetch_reports(TYPES[:3]):
+            pass
+
+    lists = {call.report_type for call in simulator.calls[before:] if call.endpoint == "list"}
+    assert lists >= set(TYPES[:3])
 
 
 class HidingOne(Strange):

@@ -164,6 +164,22 @@ async def test_a_clock_that_is_set_back(watches, clock):
     assert [60, 60] == pytest.approx(ages, abs=1)
 
 
+async def test_a_clock_that_runs_ahead(watches, clock):
+    """
+    A clock that was far ahead of itself may have been set, or slept: look once.
+    """
+    one = watch(clock, "1")
+    watches.add(one)
+    urgent = []
+    for seconds in (0, 20, 3600, 0):
+        clock.jump(seconds)
+        (waiting,) = watches.waiting(unlistable=set())
+        urgent.append(waiting.urgent)
+        one.look_now = False
+
+    assert [False, False, True, False] == urgent
+
+
 class Stopping:
     """Clocks of a machine that stops between the first reading and the last."""
 

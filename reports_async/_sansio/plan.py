@@ -69,6 +69,9 @@ EXPECTED: Final = 0.3
 LIKELY: Final = 0.1
 """The least chance of being ready that is worth a look at one of several."""
 
+SAFETY: Final = 300.0
+"""Seconds between looks for what no webhook has told, where webhooks work; less if `cap` is."""
+
 JITTER: Final = 0.03
 """The share of a gap that chance may add or take."""
 
@@ -146,7 +149,7 @@ class Means:
         pages: How many calls a list of all that wait costs, on average over all to come.
         price: What the last plan said.
         failing: Lists have failed again and again.
-        trusted: Webhooks have proved to work: looks are for safety only, `schedule.cap` apart.
+        trusted: Webhooks have proved to work: looks are for safety only, `SAFETY` seconds apart.
         jitter: From -1 to 1, drawn anew for each look: clients that start together drift apart.
     """
 
@@ -163,7 +166,8 @@ class Means:
     @property
     def shortest(self) -> float:
         """Seconds that lie between two looks at least, unless something says that it moved."""
-        return self.schedule.cap if self.trusted else self.schedule.first
+        first, cap = self.schedule.first, self.schedule.cap
+        return max(first, min(cap, SAFETY)) if self.trusted else first
 
 
 def plan(waiting: Sequence[Waiting], means: Means) -> Plan:

@@ -7,7 +7,7 @@ What the server tells as an instant (an opening hour, a replenishment, an expiry
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
@@ -15,6 +15,10 @@ from .hints import FARTHEST
 
 if TYPE_CHECKING:
     from .hints import Hints
+
+
+LONGEST: Final = timedelta(days=36525).total_seconds()
+"""Seconds that two clocks may be apart: one may stand at its first year, none a century away."""
 
 
 @frozen(kw_only=True)
@@ -33,19 +37,28 @@ class Skew:
         """
         Learn from a ``Date`` header and our times of sending and receiving.
 
-        The header has whole seconds, cut off: half a second is added back.
+        The header has whole seconds, cut off: half a second is added back. One that no clock can
+        show tells nothing.
         """
         travel = (received - sent).total_seconds()
         middle = sent + timedelta(seconds=travel / 2)
-        return cls(offset=(served_at - middle).total_seconds() + 0.5, within=abs(travel) / 2 + 0.5)
+        offset = (served_at - middle).total_seconds() + 0.5
+        return cls(offset=offset, within=abs(travel) / 2 + 0.5) if abs(offset) < LONGEST else cls()
 
     def to_local(self, instant: datetime) -> datetime:
         """Return our time of an instant that the server told."""
-        return instant - timedelta(seconds=self.offset)
+        return _later(instant, -self.offset)
 
     def to_server(self, instant: datetime) -> datetime:
         """Return the server's time of an instant of ours."""
-        return instant + timedelta(seconds=self.offset)
+        return _later(instant, self.offset)
+
+
+def _later(instant: datetime, seconds: float) -> datetime:
+    try:
+        return instant + timedelta(seconds=seconds)
+    except OverflowError:
+        return instant  # "9999-12-31", for never
 
 
 def next_call_at(

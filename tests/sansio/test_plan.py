@@ -246,6 +246,17 @@ def test_none_in_turn():
     assert look(*late(*quiet), lists=1, trusted=True) is None
 
 
+@pytest.mark.parametrize(("cap", "pace"), [(100.0, 100.0), (300.0, 300.0), (7200.0, 300.0)])
+def test_safety(cap, pace):
+    """
+    Where webhooks work, looks are five minutes apart, or a shorter cap, however long it may be.
+    """
+    (one,) = late(0.0)
+    made = plan([one], evolve(means(trusted=True), schedule=PollSchedule(cap=cap)))
+
+    assert pace == pytest.approx(made.wait, rel=0.04)
+
+
 @pytest.mark.parametrize("age", [60.0, 6000.0])
 def test_others_in_turn(age):
     """

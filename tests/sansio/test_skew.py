@@ -105,3 +105,22 @@ def test_next_call_is_not_early(offset, travel, share):
     understood = next_call_at(Hints(next_token_at=served), now=at(travel), skew=skew)
 
     assert understood + timedelta(seconds=offset) >= served - timedelta(milliseconds=1)
+
+
+def test_a_date_that_no_clock_shows():
+    """
+    A server whose Date is centuries away tells nothing of its clock.
+    """
+    assert Skew() == Skew.measured(datetime.max.replace(tzinfo=UTC), sent=NOW, received=NOW)
+    assert Skew() == Skew.measured(datetime.min.replace(tzinfo=UTC), sent=NOW, received=NOW)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
+def test_any_dates(served_at, instant):
+    """
+    Whatever the server says of its time and of any other, it has a time of ours.
+    """
+    skew = Skew.measured(served_at, sent=NOW, received=NOW)
+
+    for converted in (skew.to_local(instant), skew.to_server(instant)):
+        assert abs(converted - instant) <= timedelta(seconds=abs(skew.offset) + 1)
