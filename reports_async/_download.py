@@ -132,6 +132,7 @@ class Downloader:
         request_id: str,
         tell: Callable[[Progress], None],
         reuse: bool = True,
+        mark: str | None = None,
         unpack: bool | None = None,
         sha256: bool | None = None,
     ) -> Saved:
@@ -148,6 +149,7 @@ class Downloader:
             tell: Called with `Received` (first bytes, then once a MiB or
                 second) and `Retry`.
             reuse: A file that is at *target* already is the one that is wanted.
+            mark: It is only if it has this `Saved.mark`.
             unpack: In place of the option of that name.
             sha256: In place of the option of that name.
 
@@ -166,7 +168,7 @@ class Downloader:
         try:
             async with gate.lock:
                 # Another task may just have brought the very same file.
-                known = reuse or gate.saved == (request_id, unpack)
+                ours = gate.saved == (request_id, unpack)
                 part = Part(target, limits=options.limits, unpacks=unpack, sha256=sha256)
                 saved = await self._fetch(
                     Fetch(
@@ -179,7 +181,8 @@ class Downloader:
                         report_type=report_type,
                         request_id=request_id,
                         tell=tell,
-                        reuse=known,
+                        reuse=reuse or ours,
+                        mark=None if ours else mark,
                         slots=self.slots,
                         wall=self.wall,
                         threads=self._threads,

@@ -102,6 +102,7 @@ class Fetch:
     request_id: str
     tell: Callable[[Progress], None]
     reuse: bool
+    mark: str | None
     slots: CapacityLimiter
     threads: CapacityLimiter
     wall: Callable[[], float]
@@ -136,7 +137,7 @@ class Fetch:
                 await self.clock.sleep(LOOK_AGAIN)
 
     def _claim_now(self) -> Saved | None:
-        found = self.part.claim(reuse=self.reuse)
+        found = self.part.claim(reuse=self.reuse, mark=self.mark)
         if found is None and self.part.size:
             # A process was killed on its way.
             self._resume = self._recalled()

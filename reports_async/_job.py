@@ -285,7 +285,7 @@ class ReportJob:
             path = rooms.directory / rooms.downloader.options.named(name)
         lasting = str(path.absolute())  # programs that start elsewhere read it, too
         # A name that carries the request id cannot be another file's; a path of the user's can.
-        ours = self._path is None or (record.status is JobStatus.SAVED and record.path == lasting)
+        named = self._path is None
         if record.status is not JobStatus.SAVED:
             await self._write(JobStatus.READY)
         saved = await rooms.downloader.fetch(
@@ -294,7 +294,8 @@ class ReportJob:
             report_type=record.report_type,
             request_id=record.request_id,
             tell=self._progress,
-            reuse=ours,
+            reuse=named or record.path == lasting,
+            mark=None if named else record.saved_as or "",
         )
         submitted = record.submitted_at or record.received_at or record.reserved_at
         report = Report(
@@ -308,7 +309,7 @@ class ReportJob:
             size=saved.size,
             sha256=saved.sha256,
         )
-        self._record = evolve(self._known(), path=lasting, error=None)
+        self._record = evolve(self._known(), path=lasting, saved_as=saved.mark, error=None)
         await self._write(JobStatus.SAVED)
         self._end(report)
 

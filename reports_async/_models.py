@@ -277,6 +277,7 @@ class JobRecord:
         sent_at: When the create call went out. Without it, surely nothing was sent.
         submitted_at: The server's time of submission, by the server's clock.
         received_at: The same moment by our clock.
+        saved_as: What tells the file at `path`, as it was saved, from another that is there later.
         foreign: Another program made it. It holds the hour; it is never joined, only reused when
             the caller allows it.
         list_refused_at: When the server last refused a list without a type, by our clock; None
@@ -302,6 +303,7 @@ class JobRecord:
     received_at: datetime | None = None
     generated_at: datetime | None = None
     path: str | None = None
+    saved_as: str | None = None
     error: str | None = None
     foreign: bool = False
     list_refused_at: datetime | None = None

@@ -49,10 +49,15 @@ class Held(Exception):
 
 @frozen(kw_only=True)
 class Saved:
-    """A file in its place: its `size` in bytes and, where it was asked for, its SHA-256 in hex."""
+    """
+    A file in its place: its `size` in bytes and, where it was asked for, its SHA-256 in hex.
+
+    `mark` tells it from another that has its name later, and from itself kept in another form.
+    """
 
     size: int
     sha256: str | None = None
+    mark: str
 
 
 @frozen(kw_only=True)
@@ -124,23 +129,36 @@ class Part:
             return None
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, "Is a directory", str(self.target))
-        return Saved(size=found.st_size, sha256=_sha256_of(self.target) if self.sha256 else None)
+        digest = _sha256_of(self.target) if self.sha256 else None
+        return Saved(size=found.st_size, sha256=digest, mark=self._mark(found))
 
-    def claim(self, *, reuse: bool) -> Saved | None:
+    def _mark(self, found: os.stat_result) -> str:
+        kept = "unpacked" if self.unpacks else "as it came"
+        return f"{found.st_size} bytes, {kept}, {found.st_mtime_ns}"
+
+    def claim(self, *, reuse: bool, mark: str | None = None) -> Saved | None:
         """
         Return the target if it is there and will do; None: the part is ours now.
+
+        Args:
+            reuse: It may.
+            mark: It will only if it is the one with this mark; None for any.
 
         Raises:
             Held: Another process, or task, works on it.
         """
-        found = self.existing()
-        if reuse and found is not None:
+
+        def fitting() -> Saved | None:
+            found = self.existing() if reuse else None
+            return found if found is not None and mark in {None, found.mark} else None
+
+        if (found := fitting()) is not None:
             self._sweep()
             return found
         if not self.take():
             raise Held
         # It may have been published between our look and our lock.
-        return self.existing() if reuse else None
+        return fitting()
 
     def _sweep(self) -> None:
         """Remove what a process left that died between publishing and tidying up."""
@@ -256,11 +274,11 @@ class Part:
             finished, digest = self._finish(file, go_on)
             if self.sha256 and digest is None:
                 digest = _sha256_of(finished)
-            size = finished.stat().st_size
+            found = finished.stat()
             os.replace(finished, self.target)  # noqa: PTH105 -- over an old file, also on Windows
             sync_directory(self.target.parent)
             self._remove()
-            return Saved(size=size, sha256=digest)
+            return Saved(size=found.st_size, sha256=digest, mark=self._mark(found))
 
     def discard(self) -> None:
         """Stop whatever works on the file, remove it and let go of the lock. Never raises."""

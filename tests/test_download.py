@@ -1035,6 +1035,7 @@ def test_repr(tmp_path):
         request_id="r-1",
         tell=None,
         reuse=True,
+        mark=None,
         slots=None,
         threads=None,
         wall=None,

@@ -108,7 +108,8 @@ def test_kept(target, unpacks, seen, body):
     kept = b"SKU\n" if unpacks else body
     assert kept == target.read_bytes()
     assert (len(kept), hashlib.sha256(kept).hexdigest()) == (saved.size, saved.sha256)
-    assert saved == Part(target, sha256=True).existing()
+    assert saved == Part(target, unpacks=unpacks, sha256=True).existing()
+    assert saved.mark != Part(target, unpacks=not unpacks).existing().mark
     assert [target.name] == names(target)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from reports_async import (
     Accepted,
+    Downloads,
     JobStatus,
     RateLimited,
     ReportExpired,
@@ -129,6 +130,36 @@ async def test_other_path(new_client, simulator, tmp_path):
     assert target == mine.path == again.path
     assert digest(report.path) == digest(target)
     assert 2 == simulator.count("file")
+
+
+async def test_a_path_that_another_has_had_since(new_client, simulator, tmp_path):
+    """
+    What another request has written to a path is not taken for the first one's report.
+    """
+    target = tmp_path / "latest.csv"
+    async with new_client() as client:
+        first = await client.fetch_report("A", path=target)
+        wanted = digest(target)
+        await client.fetch_report("B", path=target)
+        assert wanted != digest(target)
+        again = await client.resume_report(first.request_id, path=target)
+
+    assert first == again
+    assert wanted == digest(target)
+
+
+async def test_a_path_in_another_form(new_client, simulator, tmp_path):
+    """
+    An archive that was kept as it came is not taken for the report in it.
+    """
+    target, store = tmp_path / "latest", MemoryStore()
+    async with new_client(store=store, downloads=Downloads(unpack=False)) as client:
+        packed = await client.fetch_report("A", path=target)
+    async with new_client(store=store) as client:
+        report = await client.resume_report(packed.request_id, path=target)
+
+    assert simulator.digest(report.request_id) == digest(target)
+    assert 20 == len(list(report.rows()))
 
 
 async def test_two_at_once(new_client, simulator):
