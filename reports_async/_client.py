@@ -121,7 +121,9 @@ class ReportsClient(Observed, Opened, PlainCalls):
         self._transport: Transport = AiohttpTransport() if transport is None else transport
         self._schedule = schedule
         self._timeouts = timeouts
-        self._account = markets.account(credentials.client_id, self._site.base_url)
+        self._account = account = markets.account(
+            credentials.client_id, self._site.base_url, country=place.country
+        )
         self._api = Api(
             self._site,
             credentials,
@@ -130,9 +132,9 @@ class ReportsClient(Observed, Opened, PlainCalls):
             call_timeout=timeouts.call,
         )
         self._store = Ledger(MemoryStore() if store is None else store, clock=self._clock)
-        self._history = History(schedule.window)
+        self._history = history = History(schedule.window)
         self._gate = Gate(
-            self._store, account=self._account, clock=self._clock, history=self._history
+            self._store, account=account, market=place.name, clock=self._clock, history=history
         )
         self._jobs: dict[ReportJob, None] = {}
         self._forgets = self._forget  # one bound method, not one per job
@@ -381,12 +383,8 @@ class ReportsClient(Observed, Opened, PlainCalls):
             fresh=spec.fresh,
             owner=token_hex(8),
         )
-        job = ReportJob(
-            rooms,
-            wish=wish,
-            path=spec.path,
-            forget=self._forgets if then is None else partial(self._forget, then=then),
-        )
+        forget = self._forgets if then is None else partial(self._forget, then=then)
+        job = ReportJob(rooms, wish=wish, path=spec.path, forget=forget)
         self._jobs[job] = None
         return job
 

@@ -269,7 +269,8 @@ class JobRecord:
 
     Args:
         key: Made by the client before anything is sent; the request id comes later.
-        account: A digest of the client id and the API's host, never a secret.
+        account: A digest of the client id, the API's host and the country, never a secret.
+        market: That of the client that made it.
         filters: The create body in canonical JSON; ``{}`` for no filters, None where another
             program made the request and its filters are not known.
         owner: Who works on it, until `lease_until`; see `Store.claim`.
@@ -289,6 +290,7 @@ class JobRecord:
 
     key: str
     account: str
+    market: str | None = None
     report_type: str
     version: str
     filters: str | None = "{}"

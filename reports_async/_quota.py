@@ -60,9 +60,18 @@ class Gate:
     told; and what will be told to them.
     """
 
-    def __init__(self, store: Store, *, account: str, clock: Clock, history: History) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        account: str,
+        clock: Clock,
+        history: History,
+        market: str | None = None,
+    ) -> None:
         self._store = store
         self._account = account
+        self._market = market
         self._clock = clock
         self._history = history
         self._slowest, self._slowest_at = 0.0, 0.0
@@ -119,6 +128,7 @@ class Gate:
         record = JobRecord(
             key=str(uuid.uuid4()),
             account=self._account,
+            market=self._market,
             report_type=report_type,
             version=version,
             filters=filters,
@@ -297,6 +307,7 @@ class Gate:
         record = JobRecord(
             key=f"request:{request.request_id}",
             account=self._account,
+            market=self._market,
             report_type=report_type,
             version=version,
             filters=filters,

@@ -163,6 +163,23 @@ async def test_ended_is_not_joined(new_client, simulator, order):
     assert HOUR <= gaps(simulator)[0]
 
 
+@pytest.mark.parametrize("market", ["global-ca", "mx"])
+async def test_other_country(new_client, simulator, market):
+    """
+    One key pair may serve several countries: a report of one is not the other's.
+    """
+    store = MemoryStore()
+    async with (
+        new_client(store=store, market="us") as home,
+        new_client(store=store, market=market) as away,
+    ):
+        reports = {(await client.fetch_report("ITEM")).request_id for client in (home, away)}
+        markets = {record.market for record in await away.jobs()}
+
+    assert (2, 2) == (len(reports), simulator.creates())
+    assert {market} == markets
+
+
 async def test_other_account(new_client, simulator, clock, tmp_path):
     """
     Another account has hours and requests of its own, in the same store as well.

@@ -21,6 +21,9 @@ from reports_async._validation import one_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+HOME: Final = "us"
+"""The country that is meant where none is named."""
+
 _MARKETPLACE: Final = "https://marketplace.walmartapis.com"
 _SUPPLIERS: Final = "https://api-gateway.walmart.com"
 
@@ -88,6 +91,11 @@ class Market:
     webhooks: bool = False
     report_types: tuple[str, ...] = ()
 
+    @property
+    def country(self) -> str:
+        """The country, as the API writes it: one key pair may serve several."""
+        return self.headers.get("WM_MARKET", HOME)
+
 
 def _global(country: str) -> dict[str, str]:
     # "WM_MARKET and WM_GLOBAL_VERSION: 3.1 required" on the global API.
@@ -148,15 +156,18 @@ def is_loopback(base_url: str) -> bool:
     return _loopback(urlsplit(base_url).hostname or "")
 
 
-def account(client_id: str, base_url: str) -> str:
+def account(client_id: str, base_url: str, *, country: str = HOME) -> str:
     """
-    Return what names an account in a store: a digest of client id and API host.
+    Return what names an account in a store: a digest of client id, API host and country.
 
     The same on every machine and for every spelling of the host; nothing can be read back from it.
     """
     parts = _split(base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     identity = f"{client_id}\n{parts.hostname}:{port}"
+    if country != HOME:
+        # The global API has several for one key pair: a report of one is not the other's.
+        identity += f"\n{country}"
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 

@@ -31,8 +31,6 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 SIMULATED_SPEED: Final = 540.0
 FASTEST: Final = 100_000
 _SUFFIXES: Final = {"_MX": "mx", "_CL": "cl", "_CA": "ca"}
-# An account is of one host: the first market of each, under its address.
-_HOSTS: Final = {MARKETS[name].base_url: name for name in reversed(tuple(MARKETS))}
 
 
 @frozen(kw_only=True)
@@ -55,15 +53,14 @@ class Connection:
         return self.market or guess_market(report_type or "")
 
     def accounts(self) -> tuple[str, ...]:
-        """Return a market of each account that may be meant: without options, one of each host."""
-        one = self.market or self.base_url
-        return (self.market_of(None),) if one else tuple(_HOSTS.values())
-
-    def market_in(self, account: str, report_type: str) -> str:
-        """Return the market of a request in an account: what its type tells, on the same host."""
-        told = self.market_of(report_type)
-        same = self.base_url or MARKETS[told].base_url == MARKETS[account].base_url
-        return told if same else account
+        """Return a market of each account that may be meant: without options, of all there are."""
+        if self.market:
+            return (self.market,)
+        # An account is of one host and country: the first market of each.
+        names: dict[tuple[str, str], str] = {}
+        for market in MARKETS.values():
+            names.setdefault((self.base_url or market.base_url, market.country), market.name)
+        return tuple(names.values())
 
     def to(self, market: str) -> Connection:
         """Return this connection with the market named, unless it is taken without that."""

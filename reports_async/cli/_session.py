@@ -80,7 +80,7 @@ class Session:
     async def records(self) -> list[tuple[str, JobRecord]]:
         """Return what the store remembers, newest first, of all accounts; each with its market."""
         found = [
-            (self.connection.market_in(account, record.report_type), record)
+            (self.connection.market or record.market or account, record)
             for account in self.connection.accounts()
             for record in await (await self.client(account)).jobs()
         ]

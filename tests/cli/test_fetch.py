@@ -20,6 +20,7 @@ from reports_async.cli._options import Connection
 from reports_async.cli._session import Session
 from reports_async.cli._work import Work
 from reports_async.stores import MemoryStore
+from reports_async.testing import Rules, Simulator
 
 
 def whole(simulator, path):
@@ -369,3 +370,15 @@ async def test_what_is_unfinished():
     assert ["running", "late", "lost"] == [one.key for one in records if _unfinished(one, session)]
     session.timeouts = Timeouts(generation=None)
     assert _unfinished(records[5], session)
+
+
+@pytest.mark.parametrize("simulator", [Simulator(generation=60, rules=Rules(market="mx"))])
+def test_the_market_is_remembered(ask, simulator):
+    """
+    A request goes on in the market that it was made for, though its type tells none.
+    """
+    assert 5 == ask("fetch", "ITEM", "--market", "mx", "--timeout", "1s").exit_code
+    result = ask("resume")
+
+    assert 0 == result.exit_code, result.stderr
+    assert Path(result.stdout.strip()).exists()

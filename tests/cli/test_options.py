@@ -65,29 +65,11 @@ def test_market_by_the_type(report_type, market):
 
 def test_accounts():
     """
-    Each host has its account, and all are meant unless an option says which.
+    Each host and country has its account, and all are meant unless an option says which.
     """
-    assert ("us", "suppliers") == Connection().accounts()
+    assert ("us", "mx", "cl", "suppliers", "ca") == Connection().accounts()
     assert ("mx",) == Connection(market="mx").accounts()
-    assert ("us",) == Connection(base_url="http://localhost:1").accounts()
-
-
-@pytest.mark.parametrize(
-    ("connection", "account", "report_type", "market"),
-    [
-        (Connection(), "us", "ITEM_MX", "mx"),
-        (Connection(), "suppliers", "DSV_ORDERS", "suppliers"),
-        (Connection(), "suppliers", "ITEM", "suppliers"),
-        (Connection(), "us", "DSV_ORDERS", "us"),
-        (Connection(market="cl"), "cl", "ITEM_MX", "cl"),
-        (Connection(base_url="http://localhost:1"), "us", "DSV_ORDERS", "suppliers"),
-    ],
-)
-def test_market_in_an_account(connection, account, report_type, market):
-    """
-    A remembered request is of the market that its type tells, unless that has another host.
-    """
-    assert market == connection.market_in(account, report_type)
+    assert ("us", "mx", "cl", "ca") == Connection(base_url="http://localhost:1").accounts()
 
 
 def test_the_way_back():

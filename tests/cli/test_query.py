@@ -187,7 +187,7 @@ def test_jobs_of_all_accounts(program):
         return [one["report_type"] for one in objects(program("jobs", "--json", *options))]
 
     assert ["US", "SUPPLIERS", "US"] == shown()
-    assert ["US", "US"] == shown("--market", "global-mx")
+    assert ["US", "US"] == shown("--market", "global-us")
     assert ["SUPPLIERS"] == shown("--market", "suppliers")
 
 

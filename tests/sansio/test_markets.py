@@ -221,6 +221,15 @@ def test_account_knows_one_host_by_all_its_spellings() -> None:
     assert account("id", "http://localhost") == account("id", "http://localhost:80")
 
 
+def test_account_of_a_country() -> None:
+    """The same country is the same account, whichever of the two APIs it is reached by."""
+    for country in ("us", "mx", "ca", "cl"):
+        assert country == MARKETS[country].country == MARKETS[f"global-{country}"].country
+    assert account("id", "https://host.example") == account(
+        "id", "https://host.example", country="us"
+    )
+
+
 def test_accounts_differ() -> None:
     """Another client, host or port is another account, and the client id cannot be read back."""
     digests = {
@@ -228,7 +237,9 @@ def test_accounts_differ() -> None:
         account("b", "https://host.example"),
         account("a", "https://other.example"),
         account("a", "https://host.example:8443"),
+        account("a", "https://host.example", country="mx"),
+        account("a", "https://host.example", country="ca"),
     }
 
-    assert 4 == len(digests)
+    assert 6 == len(digests)
     assert all("host" not in digest for digest in digests)
