@@ -6,8 +6,11 @@ A command's room is imported when it is called for, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,6 +18,7 @@ import click
 from reports_async._exceptions import ReportsError
 
 from ._exits import TABLE, Exit, Interrupted, code_of, message
+from ._format import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +56,23 @@ class App(click.Group):
         """Write the commands' list without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in COMMANDS.items()])
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program; where its output cannot be written, it says so in one line."""
+        for stream in (sys.stdout, sys.stderr):
+            # A name with letters that the terminal's encoding lacks is written with escapes.
+            if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            why = error.strerror or one_line(error)
+            with suppress(OSError):
+                click.echo(f"Error: The output cannot be written: {why}.", err=True)
+            with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123 -- a device
+                # Or what is left in the buffer would fail once more when the program ends.
+                os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            sys.exit(Exit.FAILED)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; it ends the program by its result or by its error."""

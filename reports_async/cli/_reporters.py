@@ -85,7 +85,7 @@ def error_object(error: ReportsError, row: Row | None = None) -> dict[str, Any]:
 
 def emit(document: dict[str, Any]) -> None:
     """Write one JSON object as one line on stdout."""
-    click.echo(json.dumps(document, ensure_ascii=False))
+    click.echo(json.dumps(document))
 
 
 def complain(error: ReportsError) -> None:
