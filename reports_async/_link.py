@@ -12,8 +12,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from attrs import define
 
-from ._exceptions import RateLimited, RequestNotFound, ServerError, TransportError
+from ._exceptions import (
+    RateLimited,
+    ReportExpired,
+    ReportsError,
+    RequestNotFound,
+    ServerError,
+    TransportError,
+)
 from ._models import RequestStatus
 from ._sansio import endings
 from ._sansio.backoff import retry_delay
@@ -34,8 +42,36 @@ PAUSE: Final = 60.0
 LONGEST_PAUSE: Final = 180.0
 """Seconds between tries while the API fails: as long as its budgets need for one call."""
 
+UNKNOWN: Final = 3
+"""Replies that a READY request is not known before that is believed: the server has many machines,
+and one may lag behind the other."""
+
 TRIES: Final = 16
 """Calls that may fail in a row before the job is told: a quarter of an hour, or more."""
+
+
+@define
+class _Tries:
+    """What has failed since there was a reply; *patient* where READY was seen before."""
+
+    patient: bool
+    setbacks: int = 0
+    failures: int = 0
+    unknown: int = 0
+
+    def after(self, error: ReportsError) -> float:
+        """Return the seconds until the next try, or raise what is not to be tried again."""
+        if isinstance(error, ReportExpired):
+            self.unknown += 1
+            if self.unknown >= UNKNOWN or not self.patient:
+                raise error
+            return PAUSE
+        # An outage should not cost a wait of 45 minutes; 429s are what the limit is for.
+        self.failures += not isinstance(error, RateLimited)
+        if self.failures >= TRIES:
+            raise error
+        self.setbacks += 1
+        return retry_delay(self.setbacks - 1, jitter=random.random(), cap=LONGEST_PAUSE)  # noqa: S311 -- spread, not secrecy
 
 
 class Links:
@@ -70,7 +106,7 @@ class Links:
         was not (*seen_ready*), one that says "not READY" is believed.
 
         Raises:
-            ReportsError: It is not READY, and was not seen to be.
+            ReportNotReady: It is not READY, and was not seen to be.
             ReportTimedOut: None came within the limit.
             ReportFailed: The request ended with ERROR after all.
             ReportExpired: The server does not know the request any more.
@@ -81,7 +117,7 @@ class Links:
         clock = self._clock
         started: float | None = None
         until = None
-        setbacks = failures = 0
+        tries = _Tries(patient=seen_ready)
         while True:
             async with self._turn:
                 if started is None:
@@ -93,19 +129,20 @@ class Links:
             pause = PAUSE
             try:
                 found = await self._ask(request_id, report_type=report_type, seen_ready=seen_ready)
-            except (RateLimited, RequestNotFound, ServerError, TransportError) as exc:
-                # An outage should not cost a wait of 45 minutes; 429s are what the limit is for.
-                failures += not isinstance(exc, RateLimited)
-                if failures >= TRIES:
-                    raise
-                pause = retry_delay(setbacks, jitter=random.random(), cap=LONGEST_PAUSE)  # noqa: S311 -- spread, not secrecy
-                setbacks += 1
+            except (
+                RateLimited,
+                ReportExpired,
+                RequestNotFound,
+                ServerError,
+                TransportError,
+            ) as exc:
+                pause = tries.after(exc)
                 what = endings.subject(report_type)
                 logger.info("%s: request %s: no link yet: %s", what, request_id, exc)
             else:
                 if found is not None:
                     return found
-                setbacks = failures = 0
+                tries = _Tries(patient=seen_ready)
             slot.leave()
             if until is not None and clock.monotonic() + pause > until:
                 break

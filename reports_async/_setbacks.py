@@ -1,8 +1,8 @@
 """
 What it means that a look has failed: the wait goes on, another way perhaps, or it is over for some.
 
-Looks fail for a moment, for an hour, or for good, and an outage speaks with many voices. What the
-API itself says of a request is believed; what a gateway says, when it says so again and again.
+Looks fail for a moment, for an hour, or for good, and an outage speaks with many voices: what it
+says is believed when it says so again and again.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ LAG: Final = 300.0
 """Seconds after a submission for which a 404 means "not listed yet", not "gone"."""
 
 PATIENCE: Final = 3
-"""Looks that may be refused, one after the other, for their token or as unknown without a word of
-the API's own, before the jobs are told; and lists that may fail before status calls are made beside
-them."""
+"""Looks that may be refused, one after the other, for their token or as unknown, before the jobs
+are told; and lists that may fail before status calls are made beside them."""
 
 
 class Setbacks:
@@ -63,7 +62,7 @@ class Setbacks:
         self._refusals = 0
         # How many lists have failed since one succeeded.
         self._lists = 0
-        # How many looks at a request were answered with a 404 of a gateway's.
+        # How many looks at a request were answered with a 404.
         self._unknown: Counter[str] = Counter()
 
     @property
@@ -126,11 +125,9 @@ class Setbacks:
         if any((now - watch.submitted_at).total_seconds() < LAG for watch in watches):
             # A request may be unknown for minutes after its create: lists and status lag.
             return ()
-        if not is_coded(error):
-            # A gateway's page, perhaps, of an outage that will pass.
-            self._unknown.update(watch.request_id for watch in watches[:1])
-            watches = tuple(one for one in watches if self._unknown[one.request_id] >= PATIENCE)
-        return watches
+        # A gateway's page, perhaps, or a server of many that lags: what was made is not gone.
+        self._unknown.update(watch.request_id for watch in watches[:1])
+        return tuple(one for one in watches if self._unknown[one.request_id] >= PATIENCE)
 
     def __repr__(self) -> str:
         return f"<Setbacks {self._lists} lists have failed, {self._refusals} looks were refused>"

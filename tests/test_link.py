@@ -20,7 +20,7 @@ from reports_async import (
     TransportError,
 )
 from reports_async._api import Api
-from reports_async._link import PAUSE, TRIES, Links
+from reports_async._link import PAUSE, TRIES, UNKNOWN, Links
 from reports_async._sansio.budget import Bucket
 from reports_async._sansio.endpoints import Endpoint, Site
 from reports_async._slot import Slot
@@ -149,6 +149,21 @@ async def test_expired(ask, simulator):
 
     assert ("ITEM_MX", "gone") == (caught.value.report_type, caught.value.request_id)
     assert isinstance(caught.value.__cause__, RequestNotFound)
+
+
+@pytest.mark.parametrize(("seen_ready", "calls"), [(True, UNKNOWN), (False, 1)])
+async def test_expired_for_a_moment(ask, ready, simulator, seen_ready, calls):
+    """
+    What was READY is not believed to be gone at the first word of it, as the server may lag.
+    """
+    if seen_ready:
+        simulator.fail("link", 404, times=UNKNOWN - 1)
+        await ask(ready)
+        assert UNKNOWN - 1 == simulator.count("link", 404)
+    with pytest.raises(ReportExpired):
+        await ask("gone", seen_ready=seen_ready)
+
+    assert calls == simulator.count("link", 404) - (UNKNOWN - 1) * seen_ready
 
 
 async def test_a_page_says_not_found(ask, ready, simulator):

@@ -964,16 +964,17 @@ async def test_gone(bench):
         assert waiter.watch.request_id == errors[0].request_id
 
 
-async def test_a_page_says_not_found(bench):
+@pytest.mark.parametrize("shape", ["html", None])
+async def test_not_found_for_a_while(bench, shape):
     """
-    A 404 that is not the API's own ends no wait, but where nothing else is heard of the request.
+    A 404, a gateway's or the API's, ends no wait, but where nothing else is heard of the request.
     """
     async with bench(Simulator(generation=4000)) as room:
         (waiter,) = room.wait_for("ITEM_MX")
         await room.clock.sleep(LAG)
-        room.simulator.fail("status", 404, times=PATIENCE - 1, shape="html")
+        room.simulator.fail("status", 404, times=PATIENCE - 1, shape=shape)
         await room.clock.sleep(1800)
-        room.simulator.fail("status", 404, times=PATIENCE - 1, shape="html")
+        room.simulator.fail("status", 404, times=PATIENCE - 1, shape=shape)
 
         assert "READY" == await waiter.outcome()
         assert 2 * (PATIENCE - 1) == room.simulator.count("status", 404)
@@ -982,7 +983,7 @@ async def test_a_page_says_not_found(bench):
         (waiter,) = room.wait_for("ITEM_MX")
         await room.clock.sleep(LAG)
         room.simulator.forget(waiter.watch.request_id)
-        room.simulator.fail("status", 404, times=999, shape="html")
+        room.simulator.fail("status", 404, times=999, shape=shape)
 
         assert isinstance(await waiter.outcome(), RequestNotFound)
         assert PATIENCE == room.simulator.count("status", 404)
