@@ -17,7 +17,7 @@ from ._models import RETENTION, ReportSpec, RequestStatus
 from ._sansio import endings, endpoints, markets
 from ._sansio.endpoints import Endpoint, ListQuery
 from ._subscriptions import Subscriptions
-from ._tasks import shielded
+from ._tasks import apart
 from ._validation import word
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ._models import DownloadLink, ReportRequest
     from ._quota import Gate
     from ._tasks import Home
+    from ._workshop import Workshop
     from .abc import Clock
 
 
@@ -46,34 +47,43 @@ class PlainCalls:
     _home: Home
     _closed: bool
 
+    if TYPE_CHECKING:
+
+        def _open(self) -> Workshop: ...
+
     async def create_request(
         self, report_type: str, *, version: str | None = None, filters: Filters | None = None
     ) -> ReportRequest:
         """
         Make a request: exactly one call, whatever the store says of the hour.
 
-        What it makes is written into the store, so that the hourly gate knows of it.
+        What it makes is written into the store, so that the hourly gate knows of it, also where
+        the caller is cancelled meanwhile.
 
         Raises:
             InvalidRequest, AuthenticationError: Refused; nothing was made.
             RateLimited: The hour of the type is taken.
             TransportError, ServerError: Nobody knows whether it was made.
         """
-        self._check_open()
+        rooms = self._open()
         spec = ReportSpec(report_type, version=version, filters=filters)
         chosen = spec.version or markets.newest_version(spec.report_type)
         body = endpoints.create_body(filters)
-        request = await self._api.create(report_type=report_type, version=chosen, body=body)
-        remembering = self._gate.remember(
-            request,
-            report_type=report_type,
-            version=chosen,
-            filters=body,
-            skew=self._api.skew,
-            foreign=False,
-        )
-        await shielded(remembering)
-        return request
+
+        async def make() -> ReportRequest:
+            request = await self._api.create(report_type=report_type, version=chosen, body=body)
+            await self._gate.remember(
+                request,
+                report_type=report_type,
+                version=chosen,
+                filters=body,
+                skew=self._api.skew,
+                foreign=False,
+            )
+            return request
+
+        # Once the call is out, its reply is written down, whoever lost interest.
+        return await apart(rooms.tasks, make)
 
     async def get_request(self, request_id: str) -> ReportRequest:
         """

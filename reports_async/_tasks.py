@@ -79,6 +79,27 @@ async def shielded(work: Awaitable[Value]) -> Value:
     raise AssertionError  # pragma: no cover -- for type checkers: the scope swallows nothing
 
 
+async def apart(tasks: Tasks, work: Callable[[], Awaitable[Value]]) -> Value:
+    """Await *work*, which goes on to its end even if the task that awaits it is cancelled."""
+    done = anyio.Event()
+    outcome: list[Value | Exception] = []
+
+    async def run() -> None:
+        try:
+            outcome.append(await shielded(work()))
+        except Exception as exc:  # noqa: BLE001 -- whoever waits gets it
+            outcome.append(exc)
+        finally:
+            done.set()
+
+    tasks.start(run)
+    await done.wait()
+    (result,) = outcome
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
 class AsyncioTasks:
     """Tasks on asyncio. Each runs in a cancel scope of its own, so that shields in it hold."""
 

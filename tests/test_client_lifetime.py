@@ -383,3 +383,38 @@ async def test_outer_cancel(new_client, simulator):
 
     assert scope.cancelled_caught
     assert LoopClock is type(client._clock)
+
+
+async def test_a_plain_create_that_nobody_waits_for(new_client, simulator, clock):
+    """
+    Whoever is cancelled while a plain create is on its way loses no request: the store has it.
+    """
+    simulator.delay("create", 20)
+    async with new_client() as client:
+        with anyio.move_on_after(1):
+            await client.create_request("A")
+        assert clock.monotonic() == pytest.approx(1)
+        await clock.sleep(30)
+        (record,) = await client.jobs()
+
+    assert simulator.requests[0].request_id == record.request_id
+
+
+@on_asyncio
+async def test_a_plain_create_that_is_cancelled_natively(fast_client, simulator, anyio_backend):
+    """
+    The same where asyncio itself cancels the task, and the client is closed at once.
+    """
+    simulator.delay("create", 600)
+    store = MemoryStore()
+    async with fast_client(store=store) as client:
+        task = asyncio.create_task(client.create_request("A"))
+        while not simulator.requests:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        account = client._account
+
+    (record,) = await store.records(account, now=simulator.requests[0].submitted_at)
+    assert simulator.requests[0].request_id == record.request_id
