@@ -351,6 +351,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
 
     async def jobs(self) -> list[JobRecord]:
         """Return what the store remembers of the account, newest first, or raise `StoreError`."""
+        self._home.check()
         return list(await self._gate.records())
 
     def notify(self, event: Mapping[str, Any]) -> None:

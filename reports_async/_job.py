@@ -136,6 +136,8 @@ class ReportJob:
         `Downloading`, and the last `Progressed` of those that tell the same word in a row. The
         iteration does not raise the job's error: its last event carries it.
         """
+        if self._outcome is None:
+            self._rooms.home.check()
         return self._feed.listen()
 
     def cancel(self, *, reason: str = "the job was cancelled") -> None:
@@ -370,8 +372,6 @@ class ReportJob:
         if self._watch is not None:
             self._rooms.poller.unwatch(self._watch)
             self._watch = None
-
-    # -- small helpers ----------------------------------------------------------------------------
 
     def _known(self) -> JobRecord:
         assert self._record is not None

@@ -35,11 +35,14 @@ class Tasks(Protocol):
 
 def on_asyncio() -> bool:
     """Tell whether an asyncio event loop runs here (otherwise: trio's, or none)."""
+    return _running_loop() is not None
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 class Home:
@@ -51,22 +54,21 @@ class Home:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def check(self) -> None:
-        """Raise RuntimeError in another loop: connections, locks and tasks are of the first."""
-        if not on_asyncio():
-            return
-        loop = asyncio.get_running_loop()
+        """Raise RuntimeError elsewhere: connections, locks and tasks are of the first loop."""
+        loop = _running_loop()
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
             raise RuntimeError(
                 "This ReportsClient was used in another event loop, and belongs to it: make one "
-                "inside each loop, e.g. in the coroutine that 'asyncio.run' is given."
+                "inside each loop, e.g. in the coroutine that 'asyncio.run' is given. A thread "
+                "without a loop asks by 'asyncio.run_coroutine_threadsafe'."
             )
 
     def call(self, work: Callable[[], object]) -> None:
         """Do *work* in the loop: now if it runs here, soon if not, never if it was closed."""
         loop = self._loop
-        if loop is None or (on_asyncio() and asyncio.get_running_loop() is loop):
+        if loop is None or _running_loop() is loop:
             work()
         elif not loop.is_closed():
             loop.call_soon_threadsafe(work)

@@ -300,17 +300,21 @@ def test_two_event_loops(fast_client, fast, simulator):
             lambda: client.fetch_report("BUYBOX"),
             lambda: client.get_request("R1"),
             client.__aenter__,
+            client.jobs,
             lambda: job,
         ):
             with pytest.raises(RuntimeError, match=r"in another event loop.*make one inside each"):
                 await use()
-        with pytest.raises(RuntimeError, match="in another event loop"):
-            client.fetch_reports(["ITEM"])
+        for refused in (lambda: client.fetch_reports(["ITEM"]), job.events):
+            with pytest.raises(RuntimeError, match="in another event loop"):
+                refused()
         await client.aclose()
 
     asyncio.run(first())
     asked = len(simulator.calls)
     client.notify({"payload": {"requestId": "R1"}})
+    with pytest.raises(RuntimeError, match="A thread without a loop asks by"):
+        client.request_report("ITEM")  # where no loop runs
     asyncio.run(second())
 
     assert asked == len(simulator.calls)
@@ -410,7 +414,7 @@ async def test_a_plain_create_that_is_cancelled_natively(fast_client, simulator,
     async with fast_client(store=store) as client:
         task = asyncio.create_task(client.create_request("A"))
         while not simulator.requests:
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
