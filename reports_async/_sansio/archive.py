@@ -30,6 +30,9 @@ TAIL: Final = _END_SIZE + 0xFFFF
 _MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b")
 
 _PAGES: Final = (b"<!doctype", b"<html", b"<head", b"<body", b"<!--", b"<?xml", b"<error")
+_JSON: Final = re.compile(rb'\{\s*"[^"]*"\s*:|\[\s*[{"]')
+# How text begins that has bytes of zero.
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
 _CODE: Final = re.compile(rb"<code>\s*([\w.-]{1,80})\s*</code>", re.IGNORECASE)
 _EXPIRED: Final = frozenset(
     {"accessdenied", "authenticationfailed", "authorizationfailure", "expiredtoken"}
@@ -115,16 +118,18 @@ def is_expiry(code: str | None) -> bool:
 
 def check_page(head: bytes) -> None:
     """
-    Refuse a body that is a web page or an error message where a report was expected.
+    Refuse a body that is a web page, an error message or no text where a report was expected.
 
     Raises:
         LinkExpired: A blob store says so, whatever the status was.
         BadArchive: It is anything else that no CSV begins with.
     """
+    if b"\0" in head and not head.startswith(_WIDE):
+        raise BadArchive("The file host sent something that is no text in place of the report.")
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     lower = start.lower()
-    if start.startswith(b"{") and b'"error' in lower:
-        raise BadArchive("The file host sent a JSON error message in place of the report.")
+    if _JSON.match(start):
+        raise BadArchive("The file host sent a JSON message in place of the report.")
     if not lower.startswith(_PAGES):
         return
     code = error_code(start)

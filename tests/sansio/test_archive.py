@@ -86,10 +86,28 @@ def test_xml_message():
         check_page(b"<Error/>")
 
 
-def test_json_message():
-    """A JSON error message is not a report."""
-    with pytest.raises(BadArchive, match="a JSON error message"):
-        check_page(b'{"errors": [{"code": "SYSTEM_ERROR"}]}')
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errors": [{"code": "SYSTEM_ERROR"}]}',
+        b'{\n  "message": "Internal", "status": 500}',
+        b'[{"code": "X"}]',
+        b'[ "gone" ]',
+    ],
+)
+def test_json_message(body):
+    """A JSON message is not a report."""
+    with pytest.raises(BadArchive, match="a JSON message"):
+        check_page(body)
+
+
+@pytest.mark.parametrize("body", [bytes(1000), b"7z\xbc\xaf\x27\x1c\0\x04", b"SKU\0,PRICE\n"])
+def test_no_text(body):
+    """What has bytes of zero is no report, unless it begins as wide text does."""
+    with pytest.raises(BadArchive, match="no text"):
+        check_page(body)
+    check_page("SKU,PRICE\n".encode("utf-16"))
+    check_page(b"\xfe\xff" + "SKU,PRICE\n".encode("utf-16-be"))
 
 
 @pytest.mark.parametrize("code", ["AuthenticationFailed", "ExpiredToken"])
@@ -101,7 +119,7 @@ def test_expired_message(code):
         check_page(body)
 
 
-@pytest.mark.parametrize("head", [b"", b"SKU,PRICE\n", b"<SKU>,PRICE\n", b"{a},b\n"])
+@pytest.mark.parametrize("head", [b"", b"SKU,PRICE\n", b"<SKU>,PRICE\n", b"{a},b\n", b"[a],b\n"])
 def test_no_page(head):
     """Anything else may be a CSV."""
     check_page(head)
