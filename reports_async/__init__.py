@@ -49,6 +49,7 @@ from ._models import (
 )
 from ._opened import ReportStream
 from ._pool import ReportsPool
+from ._rows import Row
 from ._sansio.backoff import PollSchedule
 from ._sansio.events import (
     Accepted,
@@ -127,6 +128,7 @@ __all__ = [
     "RequestStatus",
     "Reserved",
     "Retrying",
+    "Row",
     "RowFilter",
     "SQLiteStore",
     "ServerError",

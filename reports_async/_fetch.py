@@ -6,6 +6,7 @@ One file on its way: asked for, received, resumed, verified, tried again, or giv
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from contextlib import suppress
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from .abc import Clock, Transport
 
 T = TypeVar("T")
+
+logger = logging.getLogger("reports_async")
 
 # What a body that came whole turns out to be.
 TROUBLES: Final = {
@@ -130,10 +133,14 @@ class Fetch:
 
     async def _claim(self) -> Saved | None:
         """Return the file if it is there already; None once the part is ours."""
+        told = False
         while True:
             try:
                 return await self._on_disk(self._claim_now)
             except Held:
+                if not told:
+                    logger.info("%r waits for another process that receives the file", self)
+                told = True
                 await self.clock.sleep(LOOK_AGAIN)
 
     def _claim_now(self) -> Saved | None:

@@ -6,7 +6,6 @@ Instants are aware UTC datetimes, durations seconds.
 
 from __future__ import annotations
 
-import csv
 import os
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,6 +17,7 @@ from attrs import field, frozen
 from ._exceptions import InvalidArgument
 from ._filters import Filters
 from ._http import without_query
+from ._rows import Row, rows
 from ._secrets import Secret
 from ._validation import (
     as_seconds,
@@ -35,9 +35,6 @@ OnLimit = Literal["wait", "raise", "reuse"]
 
 # "Requests and files are kept 30 days": the API's third rule.
 RETENTION: Final = timedelta(days=30)
-
-# How ZIP and gzip begin.
-_ARCHIVES: Final = (b"PK\x03\x04", b"\x1f\x8b")
 
 
 class RequestStatus(StrEnum):
@@ -99,10 +96,10 @@ def as_path(value: str | os.PathLike[str] | None) -> Path | None:
     if value is None:
         return None
     try:
-        name = os.fspath(value)
+        name: object = os.fspath(value)
     except TypeError:
         name = ""
-    if not name or not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # users are not always typed
+    if not isinstance(name, str) or not name or name.endswith(("/", os.sep)):  # pyright: ignore[reportUnnecessaryIsInstance]  # users are not always typed
         raise InvalidArgument(f"path must name a file, but is {value!r}.")
     return Path(name)
 
@@ -190,34 +187,6 @@ class DownloadLink:
         return without_query(self.url)
 
 
-class Row(dict[str, str]):
-    """
-    A row by its column names, which are the file's own; looked up without regard to case as well.
-
-    The API's columns are headers for display: ``SKU`` in one report is ``Sku`` in another.
-    """
-
-    def __missing__(self, key: str) -> str:
-        name = self._name(key)
-        if name is None:
-            raise KeyError(key)
-        return self[name]
-
-    def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or (isinstance(key, str) and self._name(key) is not None)
-
-    def get(self, key: str, default: Any = None, /) -> Any:
-        """Return a column's value; *default* where there is no such column."""
-        try:
-            return self[key]
-        except KeyError:
-            return default
-
-    def _name(self, key: str) -> str | None:
-        folded = key.casefold()
-        return next((name for name in self if name.casefold() == folded), None)
-
-
 @frozen(kw_only=True)
 class Report:
     """
@@ -237,29 +206,21 @@ class Report:
     size: int
     sha256: str | None = None
 
-    def rows(self) -> Iterator[dict[str, str]]:
+    def rows(self) -> Iterator[Row]:
         """
         Iterate the CSV as dictionaries, without loading it.
 
-        The header names the keys; a byte order mark is dropped. A row that is longer than the
-        header keeps its surplus out of the dictionary, a shorter one has empty strings. Columns are
-        looked up without regard to case; see `Row`.
+        The header names the keys, the last of the columns that share a name. A byte order mark and
+        empty lines are dropped. A row that is longer than the header keeps its surplus out of the
+        dictionary, a shorter one has empty strings. Columns are looked up without regard to case;
+        see `Row`.
 
         Raises:
             InvalidArgument: The file is an archive, as `Downloads(unpack=False)` keeps it.
             UnicodeDecodeError: It is not UTF-8: read `path` in the encoding that it has.
             csv.Error: A field is longer than `csv.field_size_limit` allows, which is the process's.
         """
-        with self.path.open("rb") as file:
-            if file.read(4).startswith(_ARCHIVES):
-                raise InvalidArgument(f"{self.path.name} is kept as an archive: unpack it first.")
-        with self.path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = next(reader, list[str]())
-            for row in reader:
-                if row:
-                    missing = [""] * (len(header) - len(row))
-                    yield Row(zip(header, row + missing, strict=False))
+        return rows(self.path)
 
 
 @frozen(kw_only=True)

@@ -43,6 +43,7 @@ REQUESTS = {
     "filters must be a Filters value": {"filters": {"excludeColumns": []}},
     "fresh must be True or False, not 'no'": {"fresh": "no"},
     "path must name a file": {"path": ""},
+    "path must name a file, but is 'new/'": {"path": "new/"},
     "path must name a file, but is 7": {"path": 7},
 }
 

@@ -43,7 +43,7 @@ FLOORS = (
     {"abc"},
     {"_sansio"},
     {"_models"},
-    {"_courtesy", "_credentials", "_filters"},
+    {"_courtesy", "_credentials", "_filters", "_rows"},
     {"_clock", "_http", "_secrets", "_slot", "_tasks", "_validation"},
     {"_exceptions"},
 )

@@ -178,6 +178,7 @@ def report_with(path: Path, content: bytes) -> Report:
         (b"SKU,Precio\n1\n", [{"SKU": "1", "Precio": ""}]),
         (b"SKU\n1,surplus\n", [{"SKU": "1"}]),
         (b"SKU\n\n1\n\n", [{"SKU": "1"}]),
+        (b"\xef\xbb\xbf\r\n\nSKU,Sku,SKU\n1,2,3\n", [{"SKU": "3", "Sku": "2"}]),
     ],
 )
 def test_rows(tmp_path: Path, content: bytes, rows: list[dict[str, str]]) -> None:

@@ -54,6 +54,24 @@ def test_a_second_signal_does_not_wait():
     assert Exit.INTERRUPTED is excinfo.value.code
 
 
+def test_a_signal_that_is_ignored():
+    """
+    A program that was started to ignore Ctrl-C, in the background for instance, ignores it.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def work():
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep(0.01)
+        return "done"
+
+    try:
+        assert "done" == run(work)
+        assert signal.SIG_IGN is signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_handlers_are_put_back():
     """
     After the work, signals mean what they meant before.

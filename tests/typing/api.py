@@ -52,6 +52,7 @@ from reports_async import (
     RequestLimitExceeded,
     RequestNotFound,
     RequestStatus,
+    Row,
     ServerError,
     SQLiteStore,
     Statistics,
@@ -197,7 +198,7 @@ def what_a_report_is(report: Report) -> None:
     assert_type(report.generated_at, datetime | None)
     assert_type(report.expires_at, datetime)
     assert_type(report.size, int)
-    assert_type(report.rows(), Iterator[dict[str, str]])
+    assert_type(report.rows(), Iterator[Row])
 
 
 async def many(client: ReportsClient) -> None:
