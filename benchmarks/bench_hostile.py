@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from contextlib import AbstractAsyncContextManager
 
-    from reports_async._download import Progress
     from reports_async._part import Saved
+    from reports_async._sansio.ranges import Progress
     from reports_async.abc import ByteStream, HTTPRequest
 
 NAME = "ITEM_MX.csv"

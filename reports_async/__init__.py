@@ -9,7 +9,7 @@ Fetch Walmart Marketplace On-request reports with asyncio.
 
 from ._client import ReportsClient
 from ._credentials import Credentials
-from ._download import Downloads, Limits
+from ._download import Downloads
 from ._exceptions import (
     APIError,
     AuthenticationError,
@@ -50,6 +50,7 @@ from ._models import (
 from ._opened import ReportStream
 from ._pool import ReportsPool
 from ._rows import Row
+from ._sansio.archive import Limits
 from ._sansio.backoff import PollSchedule
 from ._sansio.events import (
     Accepted,

@@ -95,7 +95,7 @@ def giving_way(
 
 
 @define(eq=False, repr=False, kw_only=True)
-class Room:
+class Courtesy:
     """
     What an event loop leaves to worker threads. ``with room:`` while there are any that matter.
 

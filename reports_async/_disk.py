@@ -39,7 +39,7 @@ _HELP: Final = {
 }
 
 
-def told(exc: OSError, *, target: Path) -> str:
+def explain(exc: OSError, *, target: Path) -> str:
     """Return what a disk error means for *target*, and what to do."""
     reason = _HELP.get(exc.errno or 0, exc.strerror or type(exc).__name__)
     return f"{target.name} could not be written in {target.parent}. {reason}."

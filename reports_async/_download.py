@@ -14,33 +14,21 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from attrs import define, field, frozen
 
-from ._courtesy import Room
-from ._disk import check_directory
+from ._courtesy import Courtesy
 from ._exceptions import InvalidArgument
 from ._fetch import Fetch
 from ._part import Part, Saved
 from ._sansio.archive import Limits
 from ._sansio.links import is_local_url
-from ._sansio.ranges import Progress, Received, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from ._models import DownloadLink, Timeouts
+    from ._sansio.ranges import Progress
     from ._slot import Slot
     from .abc import Clock, Transport
-
-__all__ = [
-    "Downloader",
-    "Downloads",
-    "Limits",
-    "Progress",
-    "Received",
-    "Retry",
-    "Saved",
-    "check_directory",
-]
 
 # See `Downloads`, and benchmarks/bench_download.py.
 AT_ONCE: Final = 2
@@ -114,7 +102,7 @@ class Downloader:
     options: Downloads = field(factory=Downloads)
     wall: Callable[[], float] = time.monotonic
     slots: anyio.CapacityLimiter = field(init=False)
-    room: Room = field(factory=Room, init=False)
+    courtesy: Courtesy = field(factory=Courtesy, init=False)
     _threads: anyio.CapacityLimiter = field(init=False)
     _gates: dict[Path, _Gate] = field(factory=dict["Path", _Gate], init=False)
 
@@ -197,7 +185,7 @@ class Downloader:
 
     async def _fetch(self, fetch: Fetch) -> Saved:
         try:
-            with self.room:
+            with self.courtesy:
                 return await fetch.run()
         finally:
             # Whatever happened, nothing unfinished stays: only a killed process may leave it.

@@ -142,7 +142,7 @@ class ReportNotReady(ReportsError):
     """
     The request has no download link yet, and was not to be waited for.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
 

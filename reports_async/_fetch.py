@@ -18,7 +18,7 @@ from anyio import CapacityLimiter, from_thread, to_thread
 from attrs import define, field
 
 from ._courtesy import giving_way
-from ._disk import boot_id, told
+from ._disk import boot_id, explain
 from ._exceptions import (
     BadArchive,
     DownloadError,
@@ -363,7 +363,7 @@ class Fetch:
         try:
             return await to_thread.run_sync(work, abandon_on_cancel=abandon, limiter=limiter)
         except OSError as exc:
-            raise self._error(DownloadError, told(exc, target=self.part.target)) from exc
+            raise self._error(DownloadError, explain(exc, target=self.part.target)) from exc
 
     def _error(self, error: type[DownloadError], reason: str) -> DownloadError:
         what = f"{self.report_type} report" if self.report_type else "report"

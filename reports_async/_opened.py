@@ -16,7 +16,7 @@ import anyio
 from anyio import to_thread
 from attrs import define, field
 
-from ._courtesy import Room
+from ._courtesy import Courtesy
 from ._validation import word
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ class ReportStream:
     _file: BinaryIO
     size: int
     sha256: str | None = None
-    _room: Room = field(factory=Room, alias="room", kw_only=True)
+    _courtesy: Courtesy = field(factory=Courtesy, alias="courtesy", kw_only=True)
 
     async def read(self, size: int = _BLOCK) -> bytes:
         """Return the next bytes, at most *size*; ``b""`` at the end."""
-        with self._room:
+        with self._courtesy:
             return await to_thread.run_sync(self._file.read, size)
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
@@ -79,7 +79,7 @@ class Opened:
             sha256: Compute the digest.
 
         Raises:
-            ReportsError: It is not READY; the message says what it is.
+            ReportNotReady: It is not READY; the message says what it is.
             ReportFailed, ReportTimedOut, ReportExpired: There is no file.
             DownloadError: It could not be brought whole.
 
@@ -101,7 +101,8 @@ class Opened:
                 sha256=sha256,
             )
             with target.open("rb") as file:
-                yield ReportStream(file, saved.size, saved.sha256, room=rooms.downloader.room)
+                courtesy = rooms.downloader.courtesy
+                yield ReportStream(file, saved.size, saved.sha256, courtesy=courtesy)
         finally:
             with anyio.CancelScope(shield=True):
                 await _removed(target)

@@ -167,7 +167,7 @@ class PlainCalls:
         """
         The report types that are known of this market: not all that there are.
 
-        .. versionadded:: 0.1
+        .. versionadded:: 0.1.0
         """
         return markets.market(self._market).report_types
 

@@ -66,7 +66,7 @@ class ReportsPool:
         downloads: How files are brought to the disk; `at_once` counts those of all clients.
         store, transport: What all clients share. Closed with the pool.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(

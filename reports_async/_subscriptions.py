@@ -24,7 +24,7 @@ class Subscriptions:
     Every method raises `InvalidArgument`, before anything is sent, where the client's market has
     no webhooks; the message names the markets that have them.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, api: Api, *, market: str, check_open: Callable[[], None]) -> None:

@@ -82,7 +82,7 @@ def instrument(
     Returns:
         A function that ends it, and with it the spans that are open, as of what was heard last.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
     spans = _Spans(trace.get_tracer("reports_async", tracer_provider=tracer_provider))
     leave = source.on_event(spans.note)

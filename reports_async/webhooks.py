@@ -91,7 +91,7 @@ class Receiver:
             those who checked it before, because each call may cost a look at the server.
         limit: Bytes of the largest body; a larger one is refused without being read.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, client: Notified, *, verify: Verifier | None, limit: int = LARGEST) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports_async._courtesy import Room, giving_way, is_runnable
+from reports_async._courtesy import Courtesy, giving_way, is_runnable
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only tells")
 
@@ -136,7 +136,7 @@ class Loop:
         self.share = share
         self.rests = []
         self.seconds = 0.0
-        self.room = Room(
+        self.room = Courtesy(
             turn=0.0,
             rest=self.rests.append,
             worked=lambda: self.seconds * self.share,
@@ -201,7 +201,7 @@ async def test_true_loop():
     """A loop is seen to compute by the system's own clocks."""
     rests = []
     deadline = time.monotonic() + 30
-    with Room(rest=rests.append):
+    with Courtesy(rest=rests.append):
         while not rests:
             assert time.monotonic() < deadline
             await asyncio.sleep(0)

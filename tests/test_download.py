@@ -23,9 +23,9 @@ import pytest
 import trio.testing
 from attrs import define, field
 
-from reports_async._courtesy import Room
+from reports_async._courtesy import Courtesy
 from reports_async._disk import boot_id
-from reports_async._download import Downloader, Downloads, Received, Retry
+from reports_async._download import Downloader, Downloads
 from reports_async._exceptions import (
     BadArchive,
     DownloadError,
@@ -39,6 +39,7 @@ from reports_async._http import HTTPRequest
 from reports_async._models import DownloadLink, Timeouts
 from reports_async._part import Part
 from reports_async._sansio.archive import Limits
+from reports_async._sansio.ranges import Received, Retry
 
 pytestmark = pytest.mark.anyio
 
@@ -289,7 +290,7 @@ async def test_room(world):
     """As long as a file is on its way, a loop that computes all the time lets workers go on."""
     rests = []
     w = world(whole())
-    w.downloader.room = Room(
+    w.downloader.courtesy = Courtesy(
         turn=0.0, rest=rests.append, worked=itertools.count().__next__, now=int
     )
     await w.fetch()

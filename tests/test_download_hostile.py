@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from reports_async._download import Retry
 from reports_async._exceptions import DownloadError
+from reports_async._sansio.ranges import Retry
 
 pytestmark = pytest.mark.anyio
 

@@ -71,7 +71,7 @@ class Counted:
 async def test_room(new_client, ready, tmp_path):
     """While a stream is read, a loop that computes all the time lets workers go on."""
     async with new_client(directory=tmp_path) as client:
-        room = client._downloader.room = Counted()
+        room = client._downloader.courtesy = Counted()
         async with client.open_report(ready) as stream:
             before = room.entered
             await stream.read()

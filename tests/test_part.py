@@ -17,7 +17,7 @@ import zipfile
 import pytest
 
 from reports_async import _disk, _part
-from reports_async._disk import check_directory, told
+from reports_async._disk import check_directory, explain
 from reports_async._exceptions import BadArchive, InvalidArgument
 from reports_async._part import Discarded, Left, Part
 
@@ -413,7 +413,7 @@ def test_directory_that_cannot_be_synced(part, target, monkeypatch):
 )
 def test_told(error, expected, target):
     """A disk error says which file, where, and what to do."""
-    message = told(error, target=target)
+    message = explain(error, target=target)
 
     assert message.startswith(f"ITEM_MX_v1_1.csv could not be written in {target.parent}. ")
     assert message.endswith(expected)

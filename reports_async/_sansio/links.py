@@ -75,12 +75,13 @@ def objection(url: str, *, local_allowed: bool, came_from: str | None = None) ->
 
 
 def _scheme_objection(parts: SplitResult, host: str) -> str | None:
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host)):
         return None
     return f"{parts.scheme or 'no scheme'} is not https"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
+    """Tell whether a name or number means this machine (RFC 6761)."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -8,7 +8,6 @@ so the list is open: an unknown type is sent as it is.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -17,6 +16,8 @@ from attrs import field, frozen
 
 from reports_async._exceptions import InvalidArgument
 from reports_async._validation import one_of
+
+from .links import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +144,8 @@ def checked_base_url(url: str) -> str:
         raise InvalidArgument("base_url must not contain a user or password.")
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         raise InvalidArgument("base_url must not contain a query or fragment.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(parts.hostname or "")):
+    here = is_loopback_host(parts.hostname or "")
+    if parts.scheme != "https" and not (parts.scheme == "http" and here):
         raise InvalidArgument(
             "base_url must begin with https://; http:// is for loopback hosts only "
             "(localhost, 127.0.0.0/8, ::1)."
@@ -153,7 +155,7 @@ def checked_base_url(url: str) -> str:
 
 def is_loopback(base_url: str) -> bool:
     """Whether an address that `checked_base_url` let pass is on the machine itself."""
-    return _loopback(urlsplit(base_url).hostname or "")
+    return is_loopback_host(urlsplit(base_url).hostname or "")
 
 
 def account(client_id: str, base_url: str, *, country: str = HOME) -> str:
@@ -186,12 +188,3 @@ def _split(url: str) -> SplitResult:
         if valid:
             return parts
     raise InvalidArgument("base_url must be an absolute address, e.g. https://host.example.")
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

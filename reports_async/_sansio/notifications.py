@@ -88,7 +88,7 @@ class BasicAuth:
         password: Its password.
         header: Its `authHeaderName`.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     user: str = field(validator=_checked_text)
@@ -125,7 +125,7 @@ class Hmac:
         secret: The `clientSecret` of the subscription.
         header: Its `authHeaderName`.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     secret: str = field(repr=False, converter=_as_secret, validator=_checked_text)
@@ -159,7 +159,7 @@ class OAuth:
             asks your server.
         header: The `authHeaderName` of the subscription.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     tokens: tuple[str, ...] = field(repr=False, converter=_as_tokens, validator=_checked_texts)
@@ -182,7 +182,7 @@ class OAuthServer:
         client_id, client_secret: What Walmart shows there.
         header: The `authHeaderName`.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     url: str = field(validator=_checked_text)
@@ -212,7 +212,7 @@ class Notification:
         request_id: The request that it tells of, None where it tells of none.
         body: The whole, parsed: what `ReportsClient.notify` takes.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     event_type: str

@@ -72,7 +72,7 @@ class Subscription:
         auth_method: BASIC_AUTH, HMAC or OAUTH; None where the calls prove nothing.
         auth_header: The header that proves it.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     subscription_id: str

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ._options import Connection
     from ._session import Session
 
-# "requestStatus (RECEIVED, INPROGRESS, READY, ERROR)": what the list can be filtered by.
-
 # For the difference between the clocks, and for what is submitted while we ask.
 MARGIN: Final = timedelta(minutes=5)
 

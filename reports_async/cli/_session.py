@@ -21,7 +21,7 @@ from attrs import define, field
 from reports_async._client import ReportsClient
 from reports_async._clock import SystemClock
 from reports_async._credentials import Credentials
-from reports_async._download import check_directory
+from reports_async._disk import check_directory
 from reports_async._exceptions import InvalidArgument, StoreError
 from reports_async._models import Timeouts
 from reports_async.stores import SQLiteStore

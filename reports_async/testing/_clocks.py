@@ -31,7 +31,7 @@ class ScaledClock:
     Raises:
         InvalidArgument: *speed* is not above zero, or *start* is naive.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, speed: float, *, start: datetime | None = None) -> None:
@@ -77,7 +77,7 @@ class LoopClock:
     Raises:
         InvalidArgument: *start* is naive.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, start: datetime | None = None) -> None:

@@ -109,7 +109,7 @@ class Rules:
         zip64: The ZIP uses the records for more than 4 GiB, needed or not.
         bom: The CSV starts with a byte order mark.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     credentials: Mapping[str, str] | None = field(default=None, repr=False)

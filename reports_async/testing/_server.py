@@ -52,7 +52,7 @@ class SimulatorServer:
         file_port: Of the files; 0 takes any that is free.
         on_call: Is told of each call, when it is answered.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class Simulator:
     Orders are keyed by a report type or a request id; an order for one request goes before one
     for its type.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class SimulatorTransport:
         clock: The server's clock. Give it the client's for a shared time, or one of its own to
             let the two disagree.
 
-    .. versionadded:: 0.1
+    .. versionadded:: 0.1.0
     """
 
     def __init__(self, simulator: Simulator, clock: Clock) -> None:

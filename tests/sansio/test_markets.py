@@ -135,6 +135,7 @@ def test_newest_version(report_type: str, version: str) -> None:
         ("https://sandbox.walmartapis.com/", "https://sandbox.walmartapis.com"),
         ("HTTPS://proxy.example:8443/walmart//", "https://proxy.example:8443/walmart"),
         ("http://localhost:8080", "http://localhost:8080"),
+        ("http://api.localhost:8080", "http://api.localhost:8080"),
         ("http://LOCALHOST:8080/", "http://LOCALHOST:8080"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://127.8.9.1", "http://127.8.9.1"),
