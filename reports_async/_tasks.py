@@ -8,7 +8,7 @@ another, as web frameworks do. On trio they live in a nursery of the task that o
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import anyio
 
@@ -66,12 +66,25 @@ class Home:
             )
 
     def call(self, work: Callable[[], object]) -> None:
-        """Do *work* in the loop: now if it runs here, soon if not, never if it was closed."""
+        """Do *work* in a task of the loop: now if one runs here, soon if not, never if closed."""
         loop = self._loop
-        if loop is None or _running_loop() is loop:
+        if loop is None or (_running_loop() is loop and asyncio.current_task() is not None):
             work()
         elif not loop.is_closed():
-            loop.call_soon_threadsafe(work)
+            loop.call_soon_threadsafe(_in_a_task, work)
+
+
+_started: Final = set[asyncio.Task[None]]()
+
+
+def _in_a_task(work: Callable[[], object]) -> None:
+    async def run() -> None:
+        work()
+
+    task = asyncio.get_running_loop().create_task(run())
+    # The loop itself keeps no task.
+    _started.add(task)
+    task.add_done_callback(_started.discard)
 
 
 async def shielded(work: Awaitable[Value]) -> Value:

@@ -21,7 +21,7 @@ from aiohttp import web
 from attrs import define, evolve, field
 
 from reports_async import Accepted, Credentials, InvalidArgument, ReportsClient, WebhookError
-from reports_async.testing import Rules, Simulator, SimulatorServer, SimulatorTransport
+from reports_async.testing import Rules, ScaledClock, Simulator, SimulatorServer, SimulatorTransport
 from reports_async.webhooks import BasicAuth, Hmac, Receiver
 
 pytestmark = pytest.mark.anyio
@@ -689,24 +689,31 @@ async def test_trust_one_by_one(new_client, simulator, clock):
 
 
 @ASYNCIO
-async def test_told_from_another_thread(new_client, simulator, clock, anyio_backend):
+@pytest.mark.parametrize("told_in", ["a thread", "a callback"])
+async def test_told_from_elsewhere(new_client, simulator, told_in, anyio_backend):
     """
-    A thread that is not the event loop's may tell of a webhook as well.
+    A thread that is not the event loop's may tell of a webhook as well, or a callback of the loop.
     """
     # So asyncio raises an error where another thread touches the loop without leave.
     asyncio.get_running_loop().set_debug(True)
-    simulator.generation("A", 10)
-    async with new_client(market="us") as client:
+    clock = ScaledClock(1000)
+    simulator.generation("A", 1000)
+    transport = SimulatorTransport(simulator, clock)
+    async with new_client(market="us", transport=transport, clock=clock) as client:
         job = client.request_report("A")
         await accepted(job)
-        await anyio.sleep(15)
-        body = {"payload": {"requestId": job.request_id}}
-        thread = threading.Thread(target=client.notify, args=(body,))
-        thread.start()
-        thread.join()
+        simulator.generation("A", 0)
+        body = {"payload": {"requestId": job.request_id, "requestStatus": "READY"}}
+        looked = simulator.count("list") + simulator.count("status")
+        if told_in == "a thread":
+            thread = threading.Thread(target=client.notify, args=(body,))
+            thread.start()
+            thread.join()
+        else:
+            asyncio.get_running_loop().call_soon(client.notify, body)
         await job
 
-    assert clock.monotonic() < 20
+    assert looked == simulator.count("list") + simulator.count("status")
 
 
 async def test_false_alarms(new_client, simulator, clock):
