@@ -124,3 +124,12 @@ def test_any_dates(served_at, instant):
 
     for converted in (skew.to_local(instant), skew.to_server(instant)):
         assert abs(converted - instant) <= timedelta(seconds=abs(skew.offset) + 1)
+
+
+def test_never():
+    """
+    An instant at the end of the calendar, as some write "never", stays what it is.
+    """
+    never = datetime.max.replace(tzinfo=UTC)
+
+    assert never == Skew(offset=60.0).to_server(never) == Skew(offset=-60.0).to_local(never)
