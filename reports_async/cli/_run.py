@@ -56,10 +56,9 @@ def _signals(scope: anyio.CancelScope) -> Generator[list[signal.Signals]]:
         for other in CODES:
             loop.remove_signal_handler(other)
 
-    # A shell that starts a program in the background may tell it to ignore Ctrl-C.
-    heeded = [one for one in CODES if signal.getsignal(one) is not signal.SIG_IGN]
     try:
-        for signum in heeded:
+        # Also where it was to be ignored: a script's "program &; kill -INT $!" means it.
+        for signum in CODES:
             loop.add_signal_handler(signum, stop, signum)
     except NotImplementedError:  # pragma: no cover -- Windows: Ctrl-C cancels through asyncio.run
         pass
