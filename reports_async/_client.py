@@ -223,7 +223,7 @@ class ReportsClient(Observed, Opened, PlainCalls):
                 tasks=tasks,
                 schedule=self._schedule,
                 history=self._history,
-                places=lambda: self._downloader.slots.available_tokens,
+                places=self._downloader.places,
             ),
             links=Links(self._api, clock=self._clock, limit=self._timeouts.link),
             downloader=self._downloader,

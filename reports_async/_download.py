@@ -111,6 +111,10 @@ class Downloader:
         # As many as there are slots, but tasks hold those.
         self._threads = anyio.CapacityLimiter(math.inf)
 
+    def places(self) -> float:
+        """Return how many downloads could begin now."""
+        return self.slots.available_tokens
+
     async def fetch(
         self,
         get_link: Callable[[Slot], Awaitable[DownloadLink]],

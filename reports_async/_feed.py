@@ -7,7 +7,7 @@ so neither a slow listener nor a long wait costs memory. Nothing is decided here
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import anyio
 from attrs import define, field
@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from ._sansio.events import JobEvent
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=False)  # 100,000 may wait
 class Feed:
     """The events so far; only the last one may still give way to a newer one."""
 
     # A tuple: a job that waits has two events, and a list keeps room for four.
     past: tuple[JobEvent, ...] = ()
-    ended: bool = False
-    # Made when somebody listens: of a hundred thousand waiting jobs, few are watched.
-    news: anyio.Event | None = None
+    # Made when somebody listens: of a hundred thousand waiting jobs, few are watched. False where
+    # no more is to come.
+    news: anyio.Event | Literal[False] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        return self.news is False
 
     def tell(self, event: JobEvent) -> None:
         """Add an event."""
@@ -36,8 +41,8 @@ class Feed:
 
     def end(self) -> None:
         """Add no more: listeners end when they have read what there is."""
-        self.ended = True
         self._wake()
+        self.news = False
 
     def listen(self) -> Listener:
         """Iterate all events, from the first."""
@@ -47,10 +52,11 @@ class Feed:
         """Wait for the next event, or the end."""
         if self.news is None:
             self.news = anyio.Event()
+        assert self.news, "there is no more to wait for"
         await self.news.wait()
 
     def _wake(self) -> None:
-        if self.news is not None:
+        if self.news:
             self.news.set()
             self.news = None
 

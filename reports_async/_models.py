@@ -223,7 +223,7 @@ class Report:
         return rows(self.path)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, weakref_slot=False)  # 100,000 may wait
 class JobRecord:
     """
     One request as a `Store` remembers it, from the reservation of its hour on.

@@ -109,7 +109,7 @@ class Poller:
             clock=clock, watches=self._watches, list_refused=self._overview.refused
         )
         # Those whose time is over, but for one more look.
-        self._last: set[Watch] = set()
+        self._last = frozenset[Watch]()
         # Whether webhooks come true; found out again by each end of a request.
         self._trusted = False
 
@@ -126,7 +126,7 @@ class Poller:
 
     def unwatch(self, watch: Watch) -> None:
         """Stop to look after it; one that is not watched is no error."""
-        self._last.discard(watch)
+        self._last -= {watch}
         if watch in self._watches:
             self._watches.remove(watch)
             self._wake()
@@ -183,7 +183,7 @@ class Poller:
                 self._end([watch])
             else:
                 # Nobody knows what it is now: the machine may have slept for an hour.
-                self._last.add(watch)
+                self._last |= {watch}
                 watch.deadline, watch.look_now = now + LAST, True
                 self._watches.add(watch)
 
@@ -195,7 +195,7 @@ class Poller:
 
     def _end(self, overdue: Iterable[Watch]) -> None:
         for watch in overdue:
-            self._last.discard(watch)
+            self._last -= {watch}
             self._watches.remove(watch)
             watch.tell(None)
 

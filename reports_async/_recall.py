@@ -9,11 +9,10 @@ decided in `_job`.
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from attrs import define, field
 
 from ._exceptions import RateLimited, ReportsError, RequestNotFound
 from ._sansio import endings
@@ -32,21 +31,21 @@ REFUSALS: Final = 3
 """Refusals for the call budget, each waited for, before the caller is told."""
 
 
+@define(eq=False, repr=False)
 class Recall:
     """The earlier requests of one account."""
 
-    def __init__(self, api: Api, gate: Gate, *, clock: Clock) -> None:
-        self._api = api
-        self._gate = gate
-        self._clock = clock
-        self._wanted = Counter[str]()
-        # What a list has shown of those that are wanted; None where it has not.
-        self._shown: dict[str, ReportRequest | None] = {}
-
-    @cached_property
-    def _turn(self) -> anyio.Lock:
-        # Not before it is needed: most of a thousand accounts resume nothing now.
-        return anyio.Lock()
+    _api: Api
+    _gate: Gate
+    _clock: Clock = field(alias="clock", kw_only=True)
+    # How often each is asked for.
+    _wanted: dict[str, int] = field(factory=dict[str, int], init=False)
+    # What a list has shown of those that are wanted; None where it has not.
+    _shown: dict[str, ReportRequest | None] = field(
+        factory=dict[str, "ReportRequest | None"], init=False
+    )
+    # Made when it is needed: most of a thousand accounts resume nothing now.
+    _turn: anyio.Lock | None = field(default=None, init=False)
 
     async def record(self, request_id: str) -> JobRecord:
         """
@@ -75,7 +74,8 @@ class Recall:
         )
 
     async def _ask(self, request_id: str) -> ReportRequest:
-        self._wanted[request_id] += 1
+        self._turn = self._turn or anyio.Lock()
+        self._wanted[request_id] = self._wanted.get(request_id, 0) + 1
         try:
             async with self._turn:
                 if request_id not in self._shown and self._list_is_better():

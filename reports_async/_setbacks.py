@@ -8,9 +8,10 @@ says is believed when it says so again and again.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
+
+from attrs import define, field
 
 from ._exceptions import (
     APIError,
@@ -41,6 +42,7 @@ PATIENCE: Final = 3
 are told; and lists that may fail before status calls are made beside them."""
 
 
+@define(eq=False, repr=False, kw_only=True)
 class Setbacks:
     """
     Of the looks at one account's requests.
@@ -49,21 +51,14 @@ class Setbacks:
         list_refused: Is told of lists, of a type or of all, that the server took for bad requests.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        watches: Watches,
-        list_refused: Callable[[str | None, InvalidRequest], None],
-    ) -> None:
-        self._clock = clock
-        self._watches = watches
-        self._list_refused = list_refused
-        self._refusals = 0
-        # How many lists have failed since one succeeded.
-        self._lists = 0
-        # How many looks at a request were answered with a 404.
-        self._unknown: Counter[str] = Counter()
+    clock: Clock
+    watches: Watches
+    list_refused: Callable[[str | None, InvalidRequest], None]
+    _refusals: int = field(default=0, init=False)
+    # How many lists have failed since one succeeded.
+    _lists: int = field(default=0, init=False)
+    # How many looks at a request were answered with a 404.
+    _unknown: dict[str, int] = field(factory=dict[str, int], init=False)
 
     @property
     def lists_fail(self) -> bool:
@@ -97,7 +92,7 @@ class Setbacks:
             case InvalidRequest() if listing:
                 # What a gateway says without a reason is an outage, but for "bad request".
                 if is_coded(error) or error.status == HTTPStatus.BAD_REQUEST:
-                    self._list_refused(look.report_type, error)
+                    self.list_refused(look.report_type, error)
                 else:
                     self._lists += 1
             case _:
@@ -115,18 +110,19 @@ class Setbacks:
         if self._refusals < PATIENCE:
             logger.warning("%r was refused, the wait goes on: %s", look, error)
             return ()
-        return self._watches
+        return self.watches
 
     def _rejected(self, look: Look, error: APIError) -> Iterable[Watch]:
-        watches = () if look.request_id is None else self._watches.of(look.request_id)
+        watches = () if look.request_id is None else self.watches.of(look.request_id)
         if not isinstance(error, RequestNotFound):
             return watches
-        now = self._clock.now()
+        now = self.clock.now()
         if any((now - watch.submitted_at).total_seconds() < LAG for watch in watches):
             # A request may be unknown for minutes after its create: lists and status lag.
             return ()
         # A gateway's page, perhaps, or a server of many that lags: what was made is not gone.
-        self._unknown.update(watch.request_id for watch in watches[:1])
+        for request_id in {watch.request_id for watch in watches}:
+            self._unknown[request_id] = self._unknown.get(request_id, 0) + 1
         return tuple(one for one in watches if self._unknown[one.request_id] >= PATIENCE)
 
     def __repr__(self) -> str:
