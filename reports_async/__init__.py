@@ -47,11 +47,13 @@ from ._models import (
     RequestStatus,
     Timeouts,
 )
+from ._observed import Listener
 from ._opened import ReportStream
 from ._pool import ReportsPool
 from ._rows import Row
 from ._sansio.archive import Limits
 from ._sansio.backoff import PollSchedule
+from ._sansio.endpoints import Endpoint
 from ._sansio.events import (
     Accepted,
     Downloaded,
@@ -70,7 +72,7 @@ from ._sansio.events import (
     Uncertain,
     Waiting,
 )
-from ._sansio.telemetry import CallEnded, PhaseEnded, Planned
+from ._sansio.telemetry import CallEnded, Phase, PhaseEnded, Planned
 from ._statistics import Statistics, Waits
 from .stores import MemoryStore, SQLiteStore
 
@@ -86,6 +88,7 @@ __all__ = [
     "Downloaded",
     "Downloading",
     "Downloads",
+    "Endpoint",
     "EnumFilter",
     "ErrorDetail",
     "Errored",
@@ -103,9 +106,11 @@ __all__ = [
     "LinkExpired",
     "Linked",
     "Linking",
+    "Listener",
     "MemoryStore",
     "MultiValueFilter",
     "OnLimit",
+    "Phase",
     "PhaseEnded",
     "Planned",
     "PollSchedule",

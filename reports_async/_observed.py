@@ -6,11 +6,10 @@ Nothing that happens depends on it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from ._api import Api
     from ._job import ReportJob
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
     from ._statistics import Statistics, Tally
     from .abc import Clock
 
-    Listener: TypeAlias = Callable[
-        [ReportJob | None, JobEvent | PhaseEnded | CallEnded | Planned], object
-    ]
+Listener: TypeAlias = (
+    "Callable[[ReportJob | None, JobEvent | PhaseEnded | CallEnded | Planned], object]"
+)
+"""What `ReportsClient.on_event` takes."""
 
 
 class Observed:
