@@ -111,7 +111,11 @@ class RequestNotFound(APIError):
 
 
 class RateLimited(APIError):
-    """The call budget is spent. `retry_at` is when to try again, as far as the API told."""
+    """
+    The call budget is spent or, on a plain create, the hour of the type taken.
+
+    `retry_at` is when to try again, as far as the API told.
+    """
 
     def __init__(self, message: str, *, retry_at: datetime | None = None, **kwargs: Any) -> None:
         super().__init__(message, **kwargs)

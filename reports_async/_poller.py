@@ -278,9 +278,11 @@ class Poller:
         covered = self._covered(look)
         if not covered or not self._affords(look.endpoint):
             # Who was to be looked at has left, or somebody was quicker to spend the call.
-            await self._clock.sleep(plan.SOON)
-            self._looking = False
-            self._wake()
+            try:
+                await self._clock.sleep(plan.SOON)
+            finally:
+                self._looking = False
+                self._wake()
             return
         well = False
         told = [watch for watch in covered if watch.notified]

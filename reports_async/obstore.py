@@ -84,8 +84,8 @@ async def put_report(
         parts_at_once: How many are on their way at the same time.
 
     Raises:
-        ReportFailed, ReportTimedOut, ReportExpired, DownloadError: As `open_report` does; the store
-            was not touched.
+        ReportNotReady, ReportFailed, ReportTimedOut, ReportExpired, DownloadError: As `open_report`
+            does; the store was not touched.
         obstore.exceptions.BaseError: The store failed.
 
     .. versionadded:: 0.1.0
