@@ -44,6 +44,9 @@ logger = logging.getLogger("reports_async")
 UNAUTHORIZED: Final = 401
 SAFE_TRIES: Final = 4
 
+REFUSALS: Final = 3
+"""Refusals for the call budget, each waited for, before the caller is told."""
+
 LOOKS: Final = (Endpoint.LIST, Endpoint.STATUS)
 
 ONE_BY_ONE: Final = 0.25
@@ -191,6 +194,22 @@ class Api:
                 return False
             await self._clock.sleep(delay)
         return True
+
+    async def in_turn(self, endpoint: Endpoint, call: Callable[[], Awaitable[Value]]) -> Value:
+        """
+        Await *call*, one of *endpoint*, when the budget has it; again where that is refused.
+
+        Raises:
+            RateLimited: Others spend from the same budget, and have been quicker again and again.
+        """
+        for _ in range(REFUSALS):
+            await self.afford(endpoint)
+            try:
+                return await call()
+            except RateLimited as exc:
+                logger.info("A %s call is waited for: %s", endpoint, exc)
+        await self.afford(endpoint)
+        return await call()
 
     def affords(self, endpoint: Endpoint) -> bool:
         """Tell whether the budget has a call for *endpoint* now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ._exceptions import RateLimited, ServerError, TransportError
 from ._sansio import matching, window
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from .abc import Clock
 
 logger = logging.getLogger("reports_async")
-
-REFUSALS: Final = 3
-"""Refusals of one page for the call budget, each waited for, before the caller is told."""
 
 
 class Listing:
@@ -126,15 +123,7 @@ class Listing:
 
     async def _page(self, cursor: str | None) -> Page:
         query = ListQuery(report_type=self._type, limit=PAGE)
-        for _ in range(REFUSALS):
-            await self._api.afford(Endpoint.LIST)
-            try:
-                return await self._api.page(query, cursor=cursor)
-            except RateLimited as exc:
-                # Others spend from the same budget; it has learned from the refusal.
-                logger.info("%s: the list is waited for: %s", self._type, exc)
-        await self._api.afford(Endpoint.LIST)
-        return await self._api.page(query, cursor=cursor)
+        return await self._api.in_turn(Endpoint.LIST, lambda: self._api.page(query, cursor=cursor))
 
     async def _remember(
         self, request: ReportRequest, *, filters: str | None, foreign: bool

@@ -9,12 +9,12 @@ decided in `_job`.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import anyio
 from attrs import define, field
 
-from ._exceptions import RateLimited, ReportsError, RequestNotFound
+from ._exceptions import ReportsError, RequestNotFound
 from ._sansio import endings
 from ._sansio.endpoints import Endpoint, ListQuery
 from ._sansio.pages import PAGE
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from .abc import Clock
 
 logger = logging.getLogger("reports_async")
-
-REFUSALS: Final = 3
-"""Refusals for the call budget, each waited for, before the caller is told."""
 
 
 @define(eq=False, repr=False)
@@ -80,8 +77,9 @@ class Recall:
             async with self._turn:
                 if request_id not in self._shown and self._list_is_better():
                     await self._read_list()
-            shown = self._shown.get(request_id)
-            return shown or await self._status(request_id)
+            if (shown := self._shown.get(request_id)) is not None:
+                return shown
+            return await self._api.in_turn(Endpoint.STATUS, lambda: self._api.status(request_id))
         finally:
             self._wanted[request_id] -= 1
             if not self._wanted[request_id]:
@@ -108,17 +106,6 @@ class Recall:
             self._shown.update(news)
             cursor = page.next_cursor
             found = bool(news) and cursor is not None
-
-    async def _status(self, request_id: str) -> ReportRequest:
-        for _ in range(REFUSALS):
-            await self._api.afford(Endpoint.STATUS)
-            try:
-                return await self._api.status(request_id)
-            except RateLimited as exc:
-                # Others spend from the same budget; it has learned from the refusal.
-                logger.info("Request %s is asked for again: %s", request_id, exc)
-        await self._api.afford(Endpoint.STATUS)
-        return await self._api.status(request_id)
 
     def __repr__(self) -> str:
         return f"<Recall, {len(self._wanted)} requests are asked for>"
